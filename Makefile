@@ -1,0 +1,77 @@
+# Every target does its own set-up: one virtual environment in .venv, filled in two steps so that `make demo`
+# downloads only what a user needs. Stamp files make the second run instant; a change in pyproject.toml renews them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BASE := $(VENV)/.stamp-base
+TEST := $(VENV)/.stamp-test
+BENCH := $(VENV)/.stamp-bench
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check lint format bench wheel clean distclean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: $(BASE)  ## install, then answer queries from a private sketch, then train, prove, verify and forge
+	@$(BIN)/python demo/run.py
+
+test: $(TEST)  ## lint and the default test suite (under 10 minutes on 2 cores)
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-slow: $(TEST)  ## the tests marked slow: wheel installation, large sizes
+	$(BIN)/python -m pytest -m "slow and not gpu" $(PYTEST_ARGS)
+
+lint: $(TEST)  ## ruff check, ruff format --check, mypy
+	@$(MAKE) --no-print-directory check
+
+check:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(TEST)  ## rewrite the sources in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(BENCH)  ## the benchmarks; BENCH_ARGS="--help" shows their options
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+wheel: $(TEST)  ## build dist/*.whl and dist/*.tar.gz
+	$(BIN)/python -m build --outdir dist .
+
+clean:  ## remove build products and caches, keep .venv
+	rm -rf dist build demo-out bench-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find dpkit zkdl tests benchmarks demo -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## clean, and remove .venv too
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || \
+	    { rm -rf $(VENV); echo "could not create $(VENV); on Debian or Ubuntu install the python3-venv package" >&2; exit 1; }
+
+$(BASE): pyproject.toml | $(BIN)/python
+	@echo "installing dpkit-zkdl into $(VENV)"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(TEST): pyproject.toml $(BASE)
+	@echo "installing the test tools into $(VENV)"
+	@$(PIP) install --editable '.[test]'
+	@touch $@
+
+$(BENCH): pyproject.toml $(BASE)
+	@echo "installing the benchmark tools into $(VENV)"
+	@$(PIP) install --editable '.[bench]'
+	@touch $@
