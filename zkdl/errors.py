@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 __all__ = [
     "BackendError",
@@ -84,7 +84,7 @@ class RangeOverflowError(ZkdlError, ValueError):
         self.setting = setting
 
 
-class Reason(str, Enum):
+class Reason(StrEnum):
     """Stable codes for why a proof was rejected."""
 
     BAD_MAGIC = "bad-magic"
@@ -137,9 +137,6 @@ class Reason(str, Enum):
     """A commitment does not open to the claimed evaluation."""
     SETTINGS_REFUSED = "settings-refused"
     """The caller's own acceptance policy refuses the parameters."""
-
-    def __str__(self) -> str:
-        return self.value
 
 
 class ProofRejected(ZkdlError):
