@@ -66,12 +66,12 @@ $(BASE): pyproject.toml | $(BIN)/python
 	@$(PIP) install --editable .
 	@touch $@
 
-$(TEST): pyproject.toml $(BASE)
-	@echo "installing the test tools into $(VENV)"
+$(TEST): pyproject.toml | $(BIN)/python
+	@echo "installing dpkit-zkdl and the test tools into $(VENV)"
 	@$(PIP) install --editable '.[test]'
-	@touch $@
+	@touch $(BASE) $@
 
-$(BENCH): pyproject.toml $(BASE)
-	@echo "installing the benchmark tools into $(VENV)"
+$(BENCH): pyproject.toml | $(BIN)/python
+	@echo "installing dpkit-zkdl and the benchmark tools into $(VENV)"
 	@$(PIP) install --editable '.[bench]'
-	@touch $@
+	@touch $(BASE) $@
