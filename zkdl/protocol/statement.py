@@ -1,0 +1,230 @@
+"""The public statement: what was trained, on which committed data, to which committed weights."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+
+from zkdl.errors import InputError
+from zkdl.protocol import bounds, statement_json
+from zkdl.protocol.files import write_whole
+from zkdl.protocol.layout import MAX_ROW_BITS, MIN_ROW_BITS, weight_stack
+from zkdl.protocol.settings import Settings, as_learning_rate
+
+__all__ = ["BACKEND", "LOSS", "POINT_BYTES", "VERSION", "Statement"]
+
+VERSION = 1
+BACKEND = "bls12-381/hyrax"
+LOSS = "squared_error"
+POINT_BYTES = 48
+
+_MAX_LAYERS = 64
+_MAX_WIDTH = 1 << 20
+_MAX_SAMPLES = 1 << 26
+_MAX_CELLS = 1 << 36
+_DOMAIN = b"dpkit-zkdl/statement"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Everything public about one training run; a proof is about exactly one of these.
+
+    It claims: the committed weights are what T steps of mini-batch SGD make of the initial weights that
+    ``initial_seed`` names, on the batches that ``seed`` draws from the committed records, by the exact
+    integer rules that ``settings`` fix.
+
+    Args:
+        widths: (d_0, ..., d_L), from the number of features to the number of outputs.
+        bias: Whether every layer has a bias.
+        settings: Fixed-point settings.
+        batch_size: B.
+        steps: T.
+        learning_rate: eta, an exact positive rational.
+        seed: Names the batches, see `zkdl.protocol.sampling.batches`.
+        initial_seed: Names the initial weights, see `zkdl.protocol.initial.initial_weights`.
+        records: n, the number of committed records.
+        row_bits: A committed row of weights or cells has 2^row_bits entries.
+        data_commitment: One 48-byte point per record (features, then labels).
+        final_commitment: One 48-byte point per row of the difference of final and initial weights.
+        loss: ``"squared_error"``.
+        backend: ``"bls12-381/hyrax"``.
+        version: Protocol version, 1.
+
+    Raises:
+        InputError: A field has the wrong type. Values are checked by `validate`.
+    """
+
+    widths: tuple[int, ...]
+    bias: bool
+    settings: Settings
+    batch_size: int
+    steps: int
+    learning_rate: Fraction
+    seed: int
+    initial_seed: int
+    records: int
+    row_bits: int
+    data_commitment: bytes
+    final_commitment: bytes
+    loss: str = LOSS
+    backend: str = BACKEND
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.widths, Sequence) or isinstance(self.widths, (str, bytes)):
+            raise InputError(f"widths must be a sequence of integers, got {self.widths!r}")
+        object.__setattr__(self, "widths", tuple(_natural("widths", width) for width in self.widths))
+        for name in ("batch_size", "steps", "seed", "initial_seed", "records", "row_bits", "version"):
+            object.__setattr__(self, name, _natural(name, getattr(self, name)))
+        for name, kind in (("bias", bool), ("settings", Settings), ("loss", str), ("backend", str)):
+            if not isinstance(getattr(self, name), kind):
+                raise InputError(f"{name} must be a {kind.__name__}, got {getattr(self, name)!r}")
+        for name in ("data_commitment", "final_commitment"):
+            value = getattr(self, name)
+            if not isinstance(value, (bytes, bytearray, memoryview)):
+                raise InputError(f"{name} must be bytes, got {type(value).__name__}")
+            object.__setattr__(self, name, bytes(value))
+        object.__setattr__(self, "learning_rate", as_learning_rate(self.learning_rate))
+
+    @property
+    def num_layers(self) -> int:
+        """L, the number of weight matrices."""
+        return len(self.widths) - 1
+
+    @property
+    def mu(self) -> int:
+        """The integer of the update W <- W - mu * D."""
+        return self.settings.multiplier(self.batch_size, self.learning_rate)
+
+    @property
+    def limb_widths(self) -> tuple[int, ...]:
+        """Bits of each little-endian limb of a remainder."""
+        return self.settings.limb_widths
+
+    def validate(self) -> None:
+        """Check every field, and that no integer of the relation can reach p/2 or a weight 2^62.
+
+        The bounds are static: they hold for every witness whose cells lie in their ranges, honest or not,
+        so equations modulo p are equations of integers.
+
+        Raises:
+            InputError: The first field that is not acceptable, with what is expected.
+        """
+        if self.version != VERSION:
+            raise InputError(f"version must be {VERSION}, got {self.version}")
+        if self.backend != BACKEND:
+            raise InputError(f"backend must be {BACKEND!r}, got {self.backend!r}")
+        if self.loss != LOSS:
+            raise InputError(f"loss must be {LOSS!r}, got {self.loss!r}")
+        if not 1 <= self.num_layers <= _MAX_LAYERS:
+            raise InputError(f"widths must name 2 to {_MAX_LAYERS + 1} layers, got {len(self.widths)}")
+        for width in self.widths:
+            _between("widths", width, 1, _MAX_WIDTH)
+        _between("seed", self.seed, 0, (1 << 63) - 1)
+        _between("initial_seed", self.initial_seed, 0, (1 << 63) - 1)
+        _between("records", self.records, 1, _MAX_SAMPLES)
+        _between("batch_size", self.batch_size, 1, self.records)
+        _between("steps", self.steps, 1, _MAX_SAMPLES // self.batch_size)
+        _between("row_bits", self.row_bits, MIN_ROW_BITS, MAX_ROW_BITS)
+        if self.widths[0] + self.widths[-1] > 1 << self.row_bits:
+            raise InputError(
+                f"row_bits must let one record of {self.widths[0] + self.widths[-1]} numbers fit in a row, "
+                f"got {self.row_bits}"
+            )
+        cells = self.steps * self.batch_size * sum(self.widths[1:])
+        if cells > _MAX_CELLS:
+            raise InputError(
+                f"steps * batch_size * neurons must be at most 2^36, got {cells}; use fewer steps"
+            )
+        bounds.check(self.widths, self.bias, self.settings, self.batch_size, self.steps, self.mu)
+        self._check_commitments()
+
+    def _check_commitments(self) -> None:
+        expected = self.records * POINT_BYTES
+        if len(self.data_commitment) != expected:
+            raise InputError(
+                f"data_commitment must be {expected} bytes for {self.records} records, "
+                f"got {len(self.data_commitment)}"
+            )
+        # The cheap bound first: the exact number of rows is only worked out when the weights fit in what
+        # was sent, so that a short statement cannot ask for a long computation.
+        points, rest = divmod(len(self.final_commitment), POINT_BYTES)
+        weights = sum(a * b for a, b in zip(self.widths[:-1], self.widths[1:], strict=True))
+        if rest or weights > points << self.row_bits or points != self.weight_rows:
+            raise InputError(
+                f"final_commitment must hold one {POINT_BYTES}-byte point per row of weights "
+                f"({weights} weights, rows of {1 << self.row_bits}), got {len(self.final_commitment)} bytes"
+            )
+
+    @cached_property
+    def weight_rows(self) -> int:
+        """Rows in which a state of the weights is committed."""
+        return len(weight_stack(self.widths, self.bias, self.row_bits).live_rows)
+
+    def canonical_bytes(self) -> bytes:
+        """The encoding that proofs bind: injective, every field with its length in front.
+
+        Integers are little-endian without leading zeros, text is UTF-8, the order is that of the fields.
+        """
+        rate = self.learning_rate
+        parts: list[bytes] = [_DOMAIN, _encode(self.version)]
+        parts += [self.backend.encode(), self.loss.encode()]
+        parts += [_encode(len(self.widths)), *map(_encode, self.widths), _encode(int(self.bias))]
+        parts += [_encode(value) for value in self.settings.as_dict().values()]
+        parts += [_encode(self.batch_size), _encode(self.steps)]
+        parts += [_encode(rate.numerator), _encode(rate.denominator)]
+        parts += [_encode(value) for value in (self.seed, self.initial_seed, self.records, self.row_bits)]
+        parts += [self.data_commitment, self.final_commitment]
+        return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
+
+    def digest(self) -> bytes:
+        """SHA-256 of `canonical_bytes`."""
+        return hashlib.sha256(self.canonical_bytes()).digest()
+
+    def to_json(self) -> str:
+        """Text that `from_json` reads back to an equal statement."""
+        return statement_json.dump({field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Statement:
+        """Read what `to_json` wrote; strict, but without `validate`.
+
+        Raises:
+            FormatError: Not JSON, an unknown, missing or repeated key, a wrong type, a float.
+        """
+        return statement_json.build(cls, statement_json.parse(text))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_json` to a file, whole or not at all."""
+        write_whole(path, self.to_json().encode())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Statement:
+        """Read a file that `save` wrote.
+
+        Raises:
+            FormatError: The file is no statement.
+            OSError: The file cannot be read.
+        """
+        return cls.from_json(statement_json.read_limited(path))
+
+
+def _natural(name: str, value: object) -> int:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < 0:
+        raise InputError(f"{name} must be a non-negative integer, got {value!r}")
+    return int(value)
+
+
+def _between(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise InputError(f"{name} must be between {low} and {high}, got {value}")
+
+
+def _encode(value: int) -> bytes:
+    return value.to_bytes((value.bit_length() + 7) // 8, "little")
