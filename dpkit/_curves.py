@@ -83,7 +83,7 @@ def zcdp_epsilon(rho: float, delta: float) -> float:
 
 
 def zcdp_delta(rho: float, epsilon: float) -> float:
-    """Return a delta such that rho-zCDP implies (epsilon, delta)-DP, rounded up; formula in `zcdp_epsilon`."""
+    """Return a delta such that rho-zCDP implies (epsilon, delta)-DP, rounded up; see `zcdp_epsilon`."""
     epsilon = checked_epsilon(epsilon)
     if rho == 0 or math.isinf(epsilon):
         return 0.0

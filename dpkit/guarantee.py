@@ -133,8 +133,9 @@ class Guarantee:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, for JSON; `guarantee_from_dict` reads them back."""
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}  # type:
-        ignore[attr-defined] plain = {k: float(v) if isinstance(v, float) else v for k, v in fields.items()}
+        names = self.__dataclass_fields__  # type: ignore[attr-defined]
+        fields = {name: getattr(self, name) for name in names}
+        plain = {k: float(v) if isinstance(v, float) else v for k, v in fields.items()}
         return {"kind": type(self).__name__, **plain, "neighbours": str(self.neighbours)}
 
     def __add__(self, other: Guarantee) -> Guarantee:

@@ -93,7 +93,7 @@ class Ledger:
 
     @property
     def remaining(self) -> Guarantee:
-        """What is left, in the total's own kind, rounded down; by basic addition for an ApproxDP without rho."""
+        """What is left, in the total's own kind, rounded down; without rho, by basic addition."""
         total, parts = self.total, [e.guarantee for e in self._entries]
         if isinstance(total, PureDP):
             return PureDP(_left(total.epsilon, _epsilons(parts)), total.neighbours)
