@@ -29,7 +29,7 @@ ZKDL_UNARY(halve)
 
 template <class Op, class M>
 ZKDL_FN void elementwise(const Element<M>* a, const Element<M>* b, Element<M>* out, u64 i, u64 n) {
-    if (i < n) out[i] = Op::apply(a[i], b[i]);
+    if (i < n) out[i] = Op::apply(load(a + i), load(b + i));
 }
 
 }  // namespace zkdl

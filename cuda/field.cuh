@@ -121,6 +121,24 @@ struct ZKDL_ALIGN Element {
 typedef Element<ModulusFr> Fr;
 typedef Element<ModulusFq> Fq;
 
+// Reads an element in 128-bit pieces on the device; a plain copy would come out as N 32-bit loads, because the
+// compiler will not merge loads across the volatile arithmetic between them.
+template <class M>
+ZKDL_FN Element<M> load(const Element<M>* from) {
+    Element<M> r;
+#if defined(__CUDACC__)
+    const uint4* piece = reinterpret_cast<const uint4*>(from);
+    ZKDL_UNROLL
+    for (int i = 0; i < M::N / 4; i++) {
+        const uint4 q = piece[i];
+        r.w[4 * i] = q.x, r.w[4 * i + 1] = q.y, r.w[4 * i + 2] = q.z, r.w[4 * i + 3] = q.w;
+    }
+#else
+    r = *from;
+#endif
+    return r;
+}
+
 // ---- additive operations ---------------------------------------------------------------------------------------
 
 template <class M>

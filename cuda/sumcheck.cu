@@ -16,7 +16,9 @@ constexpr u32 ROUND_THREADS = 128;  // a power of two: the tree in `tree_phase` 
 
 // t[i] <- t[i] + r (t[i+h] - t[i]) for i < h, in place: thread i alone touches i and i + h.
 ZKDL_FN void fold_body(Fr* t, const Fr& r, u64 half, u64 i) {
-    if (i < half) t[i] = add(t[i], mul(r, sub(t[i + half], t[i])));
+    if (i >= half) return;
+    const Fr low = load(t + i);
+    t[i] = add(low, mul(r, sub(load(t + i + half), low)));
 }
 
 // A round is summed as values at points (cheaper than coefficients) and turned into coefficients once, at the end.
@@ -26,8 +28,8 @@ struct Quadratic {
     static constexpr int sums = 3;
 
     ZKDL_FN static void accumulate(Fr* s, const Fr* const* t, u64 half, u64 i) {
-        const Fr f0 = t[0][i], f1 = t[0][i + half];
-        const Fr g0 = t[1][i], g1 = t[1][i + half];
+        const Fr f0 = load(t[0] + i), f1 = load(t[0] + i + half);
+        const Fr g0 = load(t[1] + i), g1 = load(t[1] + i + half);
         s[0] = add(s[0], mul(f0, g0));
         s[1] = add(s[1], mul(f1, g1));
         s[2] = add(s[2], mul(sub(f1, f0), sub(g1, g0)));
@@ -43,9 +45,9 @@ struct Cubic {
     static constexpr int sums = 4;
 
     ZKDL_FN static void accumulate(Fr* s, const Fr* const* t, u64 half, u64 i) {
-        const Fr e0 = t[0][i], e1 = t[0][i + half];
-        const Fr f0 = t[1][i], f1 = t[1][i + half];
-        const Fr g0 = t[2][i], g1 = t[2][i + half];
+        const Fr e0 = load(t[0] + i), e1 = load(t[0] + i + half);
+        const Fr f0 = load(t[1] + i), f1 = load(t[1] + i + half);
+        const Fr g0 = load(t[2] + i), g1 = load(t[2] + i + half);
         const Fr de = sub(e1, e0), df = sub(f1, f0), dg = sub(g1, g0);
         s[0] = add(s[0], mul(mul(e0, f0), g0));
         s[1] = add(s[1], mul(mul(e1, f1), g1));
@@ -80,7 +82,7 @@ ZKDL_FN void collect_phase(Fr* slot, const Fr* partials, u32 blocks, u32 thread)
     for (int j = 0; j < Round::sums; j++) s[j] = zero<ModulusFr>();
     for (u32 b = thread; b < blocks; b += ROUND_THREADS) {
         ZKDL_UNROLL
-        for (int j = 0; j < Round::sums; j++) s[j] = add(s[j], partials[(u64)b * Round::sums + j]);
+        for (int j = 0; j < Round::sums; j++) s[j] = add(s[j], load(partials + (u64)b * Round::sums + j));
     }
     ZKDL_UNROLL
     for (int j = 0; j < Round::sums; j++) slot[j] = s[j];
@@ -93,7 +95,7 @@ ZKDL_FN void tree_phase(Fr* slots, u32 thread, u32 stride) {
         ZKDL_UNROLL
         for (int j = 0; j < Round::sums; j++) {
             Fr* mine = slots + thread * Round::sums + j;
-            *mine = add(*mine, slots[(thread + stride) * Round::sums + j]);
+            *mine = add(load(mine), load(slots + (thread + stride) * Round::sums + j));
         }
     }
 }
@@ -141,7 +143,7 @@ ZKDL_FN void finish_kernel(const Fr* partials, u32 blocks, Fr* coefficients) {
 
 // Any grid that covers `half` threads.
 extern "C" __global__ void fold_high(zkdl::Fr* t, const zkdl::Fr* r, zkdl::u64 half) {
-    zkdl::fold_body(t, *r, half, (zkdl::u64)blockIdx.x * blockDim.x + threadIdx.x);
+    zkdl::fold_body(t, zkdl::load(r), half, (zkdl::u64)blockIdx.x * blockDim.x + threadIdx.x);
 }
 
 // Launch with ROUND_THREADS threads a block and any number of blocks; then the matching finish with ONE block.
@@ -196,7 +198,7 @@ void host_round(const Fr* const* tables, u64 half, u32 blocks, Fr* partials, Fr*
 }  // namespace zkdl
 
 extern "C" void host_fold_high(zkdl::Fr* t, const zkdl::Fr* r, zkdl::u64 half) {
-    for (zkdl::u64 i = 0; i < half; i++) zkdl::fold_body(t, *r, half, i);
+    for (zkdl::u64 i = 0; i < half; i++) zkdl::fold_body(t, zkdl::load(r), half, i);
 }
 extern "C" void host_round_quadratic(const zkdl::Fr* f, const zkdl::Fr* g, zkdl::u64 half, zkdl::u32 blocks,
                                      zkdl::Fr* partials, zkdl::Fr* coefficients) {

@@ -8,8 +8,8 @@ from zkdl.errors import BackendError
 def cuda_folder() -> Path:
     """Return the folder that holds `field.cuh` and the kernel sources.
 
-    One set of sources serves a checkout (`cuda/` beside the package) and a wheel (`zkdl/cuda/`, package data);
-    NVRTC takes them as text, nvcc and g++ take the folder as an include path.
+    One set of sources serves a checkout (`cuda/` beside the package) and a wheel (`zkdl/cuda/`, package
+    data); NVRTC takes them as text, nvcc and g++ take the folder as an include path.
 
     Returns:
         Path of an existing folder with `field.cuh` in it.
@@ -22,7 +22,7 @@ def cuda_folder() -> Path:
         True
     """
     package = Path(__file__).resolve().parent
-    # The package's own copy first: beside an installed package any other distribution may own a folder "cuda".
+    # The package's own copy first: in site-packages a neighbour called "cuda" may belong to anyone.
     candidates = (package / "cuda", package.parent / "cuda")
     for folder in candidates:
         if (folder / "field.cuh").is_file():

@@ -1,0 +1,82 @@
+"""Compile the CUDA sources for a device with nvcc, else NVRTC; neither needs a GPU or a driver."""
+
+import ctypes
+import importlib.util
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ARCHITECTURE = "90"
+
+
+def device_ptx(source: Path, work: Path):
+    """PTX text of one source file; skips when the machine has neither nvcc nor NVRTC."""
+    if shutil.which("nvcc"):
+        out = work / (source.stem + ".ptx")
+        _nvcc("-ptx", source, out)
+        return out.read_text()
+    return nvrtc_compile(_nvrtc_library(), source, "compute")
+
+
+def assemble(source: Path, work: Path):
+    """Machine code of one source file: this is where the inline assembly is parsed for real."""
+    if shutil.which("nvcc"):
+        out = work / (source.stem + ".cubin")
+        _nvcc("-cubin", source, out)
+        return out.read_bytes()
+    return nvrtc_compile(_nvrtc_library(), source, "sm")
+
+
+def _nvcc(kind, source, out):
+    command = [
+        "nvcc",
+        f"-arch=sm_{ARCHITECTURE}",
+        kind,
+        "-Werror",
+        "all-warnings",
+        str(source),
+        "-o",
+        str(out),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+
+
+def _nvrtc_library():
+    """Load libnvrtc from the nvidia-cuda-nvrtc wheel, or skip."""
+    found = importlib.util.find_spec("nvidia")
+    for root in found.submodule_search_locations if found else ():
+        for path in sorted(Path(root).glob("**/libnvrtc.so.*")):
+            return ctypes.CDLL(str(path))
+    pytest.skip("neither nvcc nor the nvidia-cuda-nvrtc wheel is on this machine: device code not compiled")
+
+
+def nvrtc_compile(library, source: Path, kind):
+    """Compile through NVRTC as CuPy would, headers as text; kind "compute" for PTX, "sm" for cubin."""
+    header = (source.parent / "field.cuh").read_bytes()
+    program = ctypes.c_void_p()
+    headers, names = (ctypes.c_char_p * 1)(header), (ctypes.c_char_p * 1)(b"field.cuh")
+    text, name = source.read_bytes(), source.name.encode()
+    _ok(library, library.nvrtcCreateProgram(ctypes.byref(program), text, name, 1, headers, names))
+    options = [f"--gpu-architecture={kind}_{ARCHITECTURE}".encode(), b"--std=c++17"]
+    status = library.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
+    log = _fetch(library, "ProgramLog", program)
+    assert status == 0, log.decode()
+    code = _fetch(library, "PTX" if kind == "compute" else "CUBIN", program)
+    library.nvrtcDestroyProgram(ctypes.byref(program))
+    return code.rstrip(b"\0").decode() if kind == "compute" else code
+
+
+def _fetch(library, what, program):
+    size = ctypes.c_size_t()
+    _ok(library, getattr(library, f"nvrtcGet{what}Size")(program, ctypes.byref(size)))
+    buffer = ctypes.create_string_buffer(size.value)
+    _ok(library, getattr(library, f"nvrtcGet{what}")(program, buffer))
+    return buffer.raw
+
+
+def _ok(library, status):
+    library.nvrtcGetErrorString.restype = ctypes.c_char_p
+    assert status == 0, library.nvrtcGetErrorString(status).decode()
