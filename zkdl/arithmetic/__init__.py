@@ -1,0 +1,24 @@
+"""Arithmetic on BLS12-381: fields, the group G1, multi-scalar multiplication, multilinear polynomials.
+
+Everything takes and gives arrays: elements of Fr are `(..., 4)` uint64, of Fq `(..., 6)`, points `(n, 12)`.
+"""
+
+from . import multilinear, sumcheck
+from .errors import DecodeError, NotCanonical, NotInSubgroup, NotOnCurve, PointAtInfinity
+from .field import Field, Fq, Fr
+from .threads import get_threads, set_threads
+
+__all__ = [
+    "DecodeError",
+    "Field",
+    "Fq",
+    "Fr",
+    "NotCanonical",
+    "NotInSubgroup",
+    "NotOnCurve",
+    "PointAtInfinity",
+    "get_threads",
+    "multilinear",
+    "set_threads",
+    "sumcheck",
+]

@@ -1,0 +1,167 @@
+"""Unreduced sums of products of Fr elements: one reduction at the end instead of one for each term."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import register_model
+
+from .elements import (
+    FR,
+    Element,
+    WideModel,
+    call_multiply,
+    constant_of,
+    function_named,
+    instruction,
+    same_elements,
+    subtract_once,
+    word_times,
+    words_of,
+)
+
+_I64 = ir.IntType(64)
+
+
+class Accumulator(types.Type):
+    """numba type of an unreduced sum of products: a plain wide integer, taken modulo its own width."""
+
+    def __init__(self, element: Element, bits: int) -> None:
+        super().__init__(name=f"{element.name}.sum{bits}")
+        self.element = element
+        self.bits = bits
+        self.integer = ir.IntType(bits)
+
+
+register_model(Accumulator)(WideModel)
+
+# 64 spare bits over a product of two elements: 2^64 products can be added before anything overflows.
+FR_PRODUCTS = Accumulator(FR, 576)
+# Signed sums of (64-bit integer) x (element): 2^62 of them fit beside the offset of `signed_zero`.
+FR_SIGNED = Accumulator(FR, 384)
+
+
+@instruction
+def products_zero(typing_context: Any, tag: Any) -> Any:
+    """An empty unreduced sum of products of Fr elements."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(FR_PRODUCTS.integer, 0)
+
+    return FR_PRODUCTS(tag), codegen
+
+
+@instruction
+def products_add(typing_context: Any, total: Any, a: Any, b: Any) -> Any:
+    """total + a b, unreduced: half the work of a Montgomery product."""
+    element = same_elements(a, b)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        n = element.limbs
+        width = FR_PRODUCTS.integer
+        row_width = ir.IntType(64 * (n + 1))
+        total, left, right = args
+        words = words_of(builder, left, n)
+        # The product is put together in 2 n limbs first, so the long carry chain runs once.
+        double = ir.IntType(128 * n)
+        product = None
+        for k, word in enumerate(words_of(builder, right, n)):
+            row = builder.zext(word_times(builder, words, word, row_width), double)
+            row = builder.shl(row, ir.Constant(double, 64 * k)) if k else row
+            product = row if product is None else builder.add(product, row)
+        return builder.add(total, builder.zext(product, width))
+
+    return FR_PRODUCTS(total, a, b), codegen
+
+
+def _finish_tall(builder: Any, element: Element, value: Any) -> Any:
+    """value = lo + hi R (any wide unsigned integer with hi < R) -> value mod p, the factor kept."""
+    n = element.limbs
+    low = builder.trunc(value, element.integer)
+    high = builder.lshr(value, ir.Constant(value.type, 64 * n))
+    high = builder.trunc(high, element.integer)
+    # mul(R^2, hi) = hi R mod p.
+    high = call_multiply(builder, element, constant_of(element, element.r2), high)
+    # lo < R < 3 p for Fr: two conditional subtractions, done unsigned because lo uses every bit.
+    modulus = constant_of(element, element.modulus)
+    for _ in range(2):
+        lowered = builder.sub(low, modulus)
+        low = builder.select(builder.icmp_unsigned("<", low, modulus), low, lowered)
+    return subtract_once(builder, element, builder.add(low, high))
+
+
+@instruction
+def products_reduce(typing_context: Any, total: Any) -> Any:
+    """The sum of products as an element: total / R mod p, which is the Montgomery form of the real sum."""
+    element = total.element
+
+    def emit(builder: Any, args: list[Any]) -> Any:
+        n = element.limbs
+        (value,) = args
+        width = value.type
+        p_words = [ir.Constant(_I64, (element.modulus >> (64 * k)) & (2**64 - 1)) for k in range(n)]
+        for _ in range(n):
+            factor = builder.mul(builder.trunc(value, _I64), ir.Constant(_I64, element.inverse))
+            row = word_times(builder, p_words, factor, ir.IntType(64 * (n + 1)))
+            value = builder.lshr(builder.add(value, builder.zext(row, width)), ir.Constant(width, 64))
+        return _finish_tall(builder, element, value)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        name = f"{element.symbol}_products_reduce"
+        function = function_named(builder, name, element.integer, [FR_PRODUCTS.integer], emit)
+        return builder.call(function, args)
+
+    return element(total), codegen
+
+
+@instruction
+def signed_zero(typing_context: Any, tag: Any) -> Any:
+    """An empty signed sum: a multiple of p so large (p 2^127) that the running value stays positive."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(FR_SIGNED.integer, FR.modulus << 127)
+
+    return FR_SIGNED(tag), codegen
+
+
+@instruction
+def signed_add(typing_context: Any, total: Any, word: Any, a: Any) -> Any:
+    """total + word a for a signed 64-bit `word`, unreduced.
+
+    word = unsigned(word) - 2^64 [word < 0], so the product is one row of unsigned multiplications and a
+    masked subtraction of a 2^64.
+    """
+    element = same_elements(a)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        total, word, value = args
+        width = FR_SIGNED.integer
+        n = element.limbs
+        row = word_times(builder, words_of(builder, value, n), word, ir.IntType(64 * (n + 1)))
+        total = builder.add(total, builder.zext(row, width))
+        mask = builder.sext(builder.icmp_signed("<", word, ir.Constant(_I64, 0)), element.integer)
+        back = builder.zext(builder.and_(value, mask), width)
+        return builder.sub(total, builder.shl(back, ir.Constant(width, 64)))
+
+    return FR_SIGNED(total, types.int64, a), codegen
+
+
+@instruction
+def signed_reduce(typing_context: Any, total: Any) -> Any:
+    """The signed sum as an element."""
+    element = total.element
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        name = f"{element.symbol}_signed_reduce"
+        function = function_named(
+            builder,
+            name,
+            element.integer,
+            [FR_SIGNED.integer],
+            lambda inner, operands: _finish_tall(inner, element, operands[0]),
+        )
+        return builder.call(function, args)
+
+    return element(total), codegen
