@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from zkdl.errors import InputError
 
-BlockName = tuple[str, int] | tuple[str, int, int]
+BlockName = tuple[str | int, ...]
 
 MIN_ROW_BITS = 4
 MAX_ROW_BITS = 14

@@ -1,0 +1,5 @@
+"""The verifier; imports neither the prover nor the trainer."""
+
+from zkdl.verifier.verify import verify
+
+__all__ = ["verify"]

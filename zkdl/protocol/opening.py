@@ -1,0 +1,107 @@
+"""All claims on committed polynomials at once: one sumcheck, then one inner product per commitment.
+
+Every claim is handle = sum over polynomials of <poly, weights>. A random combination of all claims
+is one sumcheck of degree two, which ends in one evaluation per polynomial at points that share
+their column coordinates. The verifier folds the rows of each commitment with eq of the row
+coordinates and an inner-product argument settles the rest.
+"""
+
+from __future__ import annotations
+
+from zkdl import arithmetic as za
+from zkdl.errors import Reason
+from zkdl.protocol.arguments import inner_product, quadratic, random_combination, sumcheck
+from zkdl.protocol.channel import Channel, Rows, Section
+from zkdl.protocol.claims import BlockPart, Claims, Part
+from zkdl.protocol.instance import Instance
+from zkdl.protocol.layout import Stack
+from zkdl.protocol.matmul import padding_factor
+from zkdl.protocol.transcript import FR_MODULUS as R
+from zkdl.protocol.work import Work
+
+GROUPS: tuple[tuple[Reason, tuple[str, ...]], ...] = (
+    (Reason.OPENING, ("cells", "bits")),
+    (Reason.DATA, ("data",)),
+    (Reason.WEIGHTS, ("final",)),
+)
+"""Polynomials that share one inner product, and what its failure means."""
+
+POLYS = tuple(poly for _, polys in GROUPS for poly in polys)
+
+
+def stack_of(instance: Instance, poly: str) -> Stack:
+    """The layout of a committed polynomial other than the data."""
+    return {"cells": instance.cells, "bits": instance.bits, "final": instance.final}[poly]
+
+
+def poly_vars(instance: Instance, poly: str) -> int:
+    """Variables of a committed polynomial."""
+    return instance.data_vars if poly == "data" else stack_of(instance, poly).num_vars
+
+
+def _weights_at(
+    instance: Instance, entries: list[tuple[int, list[Part]]], point: list[int]
+) -> dict[str, int]:
+    """MLE at ``point`` of the combined weights of every polynomial."""
+    row_bits = instance.statement.row_bits
+    eq_columns = za.multilinear.eq_table(point[:row_bits])
+    eq_rows = za.multilinear.eq_table(point[row_bits : instance.data_vars])
+    caches: dict[str, dict[tuple[int, ...], int]] = {poly: {} for poly in POLYS}
+    out = dict.fromkeys(POLYS, 0)
+    for power, parts in entries:
+        for part in parts:
+            if isinstance(part, BlockPart):
+                stack = stack_of(instance, part.poly)
+                rho = point[: stack.num_vars]
+                value = part.evaluate(stack, rho, caches[part.poly])
+                out[part.poly] = (out[part.poly] + power * value) % R
+            else:
+                out["data"] = (out["data"] + power * part.evaluate(eq_columns, eq_rows)) % R
+    return out
+
+
+def opening(
+    ch: Channel, instance: Instance, claims: Claims, rows: dict[str, Rows], work: Work | None
+) -> None:
+    """Settle every claim against the commitments.
+
+    *Transcript*: the combination; the rounds; one evaluation per polynomial and the proof that
+    they fit; per group the combination and the inner-product argument.
+    """
+    ch.section(Section.OPENING)
+    powers, claim = random_combination(ch.challenge("opening/combine"), [h for h, _ in claims.entries])
+    entries = [(power, parts) for power, (_, parts) in zip(powers, claims.entries, strict=True)]
+    num_vars = max(poly_vars(instance, poly) for poly in POLYS)
+    point, end = sumcheck(
+        ch,
+        "opening",
+        claim,
+        num_vars,
+        2,
+        lambda: work.opening_rounds(entries, POLYS),  # type: ignore[union-attr]
+    )
+    values = ch.scalars(
+        "opening/values",
+        len(POLYS),
+        lambda: [work.opening_value(poly) for poly in POLYS],  # type: ignore[union-attr]
+    )
+    by_poly = dict(zip(POLYS, values, strict=True))
+    weights = _weights_at(instance, entries, point)
+    for poly in POLYS:
+        factor = padding_factor(point, poly_vars(instance, poly))
+        end = end - factor * weights[poly] % R * by_poly[poly]
+    quadratic(ch, "opening/final", [], end)
+
+    row_bits = instance.statement.row_bits
+    columns = za.multilinear.eq_table(point[:row_bits])
+    for reason, polys in GROUPS:
+        chi, power = ch.challenge(f"opening/{reason}/combine"), 1
+        vector, value = None, None
+        for poly in polys:
+            eq_rows = za.multilinear.eq_table(point[row_bits : poly_vars(instance, poly)])
+            live = slice(len(instance.used_records)) if poly == "data" else stack_of(instance, poly).live_rows
+            folded = power * ch.combine(rows[poly], eq_rows[live])
+            vector = folded if vector is None else vector + folded
+            value = power * by_poly[poly] if value is None else value + power * by_poly[poly]
+            power = power * chi % R
+        inner_product(ch, reason, f"opening/{reason}", vector, columns, value)

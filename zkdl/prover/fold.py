@@ -1,0 +1,78 @@
+"""The prover's state of one inner-product argument."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkdl import arithmetic as za
+from zkdl.protocol.commitment import blind_base, row_bases, value_base
+from zkdl.protocol.transcript import FR_MODULUS as R
+from zkdl.prover.randomness import Randomness
+
+Array = NDArray[np.uint64]
+
+
+class FoldProver:
+    """Halves a vector and its weights, committing to the cross terms of every round.
+
+    The bases are never folded: the scalars that a folded base would get are spread over the
+    original ones (``_spread``), so that each cross term is one multi-scalar multiplication.
+    """
+
+    def __init__(self, vector: Array, weights: Array, blind: int, base: int, randomness: Randomness) -> None:
+        n = len(weights)
+        self._vector = np.array(vector[:n])
+        self._weights = np.array(weights)
+        self._blind = blind
+        self._base = base
+        self._randomness = randomness
+        self._points = np.concatenate([row_bases(n), value_base(), blind_base()])
+        self._spread = za.Fr.ones(1)
+        self._cross_blinds = [0, 0]
+
+    def _commit(self, local: Array, value: int, blind: int) -> Array:
+        """sum_j local_j G'_j + value * base * VALUE + blind * BLIND over the folded bases G'."""
+        spread, n = self._spread, len(local)
+        full = za.Fr.mul(np.repeat(spread, n, axis=0), np.tile(local, (len(spread), 1)))
+        tail = za.Fr.from_ints([value * self._base % R, blind])
+        return za.msm(self._points, np.concatenate([full, tail]))
+
+    def cross(self) -> Array:
+        """The two cross terms of the current round, shape (2, 12)."""
+        half = len(self._vector) // 2
+        low, high = self._vector[:half], self._vector[half:]
+        w_low, w_high = self._weights[:half], self._weights[half:]
+        nothing = za.Fr.zeros(half)
+        self._cross_blinds = [int(b) for b in za.Fr.to_ints(self._randomness.elements(2))]
+        (left,) = za.Fr.to_ints(za.Fr.inner(low, w_high))
+        (right,) = za.Fr.to_ints(za.Fr.inner(high, w_low))
+        first = self._commit(np.concatenate([nothing, low]), left, self._cross_blinds[0])
+        second = self._commit(np.concatenate([high, nothing]), right, self._cross_blinds[1])
+        return np.concatenate([first, second])
+
+    def fold(self, u: int) -> None:
+        """Fold with challenge u: v' = u v_low + v_high / u, weights and bases the other way."""
+        half = len(self._vector) // 2
+        inverse = pow(u, -1, R)
+        up, down = za.Fr.from_ints([u]), za.Fr.from_ints([inverse])
+        low, high = self._vector[:half], self._vector[half:]
+        w_low, w_high = self._weights[:half], self._weights[half:]
+        self._vector = za.Fr.add(za.Fr.mul(low, up), za.Fr.mul(high, down))
+        self._weights = za.Fr.add(za.Fr.mul(w_low, down), za.Fr.mul(w_high, up))
+        pairs = np.concatenate([down, up])
+        self._spread = za.Fr.mul(np.repeat(self._spread, 2, axis=0), np.tile(pairs, (len(self._spread), 1)))
+        left, right = self._cross_blinds
+        self._blind = (u * u * left + self._blind + inverse * inverse * right) % R
+
+    def mask(self) -> Array:
+        """First move of the closing Schnorr proof."""
+        self._nonce, self._nonce_blind = (int(x) for x in za.Fr.to_ints(self._randomness.elements(2)))
+        local = za.Fr.from_ints([self._nonce])
+        (weight,) = za.Fr.to_ints(self._weights)
+        return self._commit(local, self._nonce * int(weight) % R, self._nonce_blind)
+
+    def answer(self, e: int) -> list[int]:
+        """Last move: the masked entry and its blinding."""
+        (entry,) = za.Fr.to_ints(self._vector)
+        return [(self._nonce + e * int(entry)) % R, (self._nonce_blind + e * self._blind) % R]

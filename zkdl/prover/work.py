@@ -1,0 +1,130 @@
+"""The prover's computations, one family of tables per argument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkdl import arithmetic as za
+from zkdl.protocol.claims import DataPart, Part
+from zkdl.protocol.instance import Instance
+from zkdl.protocol.matmul import MatmulPoints
+from zkdl.protocol.opening import poly_vars, stack_of
+from zkdl.protocol.transcript import FR_MODULUS as R
+from zkdl.protocol.update import UpdatePoints
+from zkdl.protocol.zkrelu import ReluPoints, place_point
+from zkdl.prover import matmul, update
+from zkdl.prover.rounds import ProductRounds, Term
+from zkdl.prover.tensors import Tensors
+
+Array = NDArray[np.uint64]
+
+
+class ProverWork:
+    """Implements `zkdl.protocol.work.Work` for one witness."""
+
+    def __init__(self, instance: Instance, tensors: Tensors) -> None:
+        self._instance = instance
+        self._tensors = tensors
+        self._slices: matmul.Slices | None = None
+        self._rounds: dict[str, ProductRounds] = {}
+
+    def rows(self, poly: str) -> NDArray[np.integer]:
+        return stack_of(self._instance, poly).rows(self._tensors.tables[poly])
+
+    def evaluate(self, parts: Sequence[Part]) -> int:
+        return self._tensors.evaluate(parts)
+
+    def matmul_rounds(self, points: MatmulPoints) -> ProductRounds:
+        self._slices = matmul.Slices(self._instance, self._tensors, points)
+        return self._keep("matmul", matmul.rounds(self._instance, self._slices, points, self._tensors))
+
+    def matmul_value(self, family: str, layer: int) -> int:
+        return self._rounds["matmul"].value(f"{family}{layer}")
+
+    def update_rounds(self, points: UpdatePoints) -> ProductRounds:
+        assert self._slices is not None  # noqa: S101 - the schedule runs the products first
+        return self._keep("update", update.rounds(self._instance, self._tensors, self._slices, points))
+
+    def update_value(self, family: str, layer: int) -> int:
+        return self._rounds["update"].value(f"{family}{layer}")
+
+    def relu_rounds(self, points: ReluPoints) -> ProductRounds:
+        """sum_z sum_l (1 - S_l) (E^A_l P_l + E^G_l H'_l), E the combined eq tables."""
+        instance, tables, terms = self._instance, {}, []
+        base = instance.batch_vars + instance.step_vars
+        hidden = range(1, instance.num_layers)
+        offset = 1 << (instance.statement.settings.gradient_bits - 1)
+        for layer in hidden:
+            block = instance.cells.block(("sign", layer))
+            size = slice(block.offset, block.offset + block.size)
+            tables[f"active{layer}"] = za.Fr.from_int64(1 - self._tensors.tables["cells"][size])
+            for tensor, name in (("A", "positive"), ("G", "gradient")):
+                block = instance.cells.block((name, layer))
+                values = self._tensors.tables["cells"][block.offset : block.offset + block.size]
+                if tensor == "G":
+                    values = values - block.pad(np.full(block.shape, offset, dtype=np.int64))
+                tables[f"{tensor}{layer}"] = za.Fr.from_int64(values)
+                weight = za.Fr.zeros(block.size)
+                for coef, place in points.weights[tensor, layer]:
+                    eq = self._tensors.eq_table(place_point(instance, points.update, place, layer))
+                    weight = za.Fr.add(weight, za.Fr.mul(eq, za.Fr.from_ints([coef])))
+                tables[f"E{tensor}{layer}"] = weight
+                terms.append(Term(1, (f"E{tensor}{layer}", f"active{layer}", f"{tensor}{layer}")))
+        num_vars = base + max(instance.width_vars[layer] for layer in hidden)
+        return self._keep("zkrelu", ProductRounds(tables, terms, num_vars))
+
+    def booleanity_rounds(self, point: Sequence[int]) -> ProductRounds:
+        tables = {
+            "eq": za.multilinear.eq_table(list(point)),
+            "bit": za.Fr.from_int64(self._tensors.tables["bits"].astype(np.int64)),
+        }
+        terms = [Term(1, ("eq", "bit", "bit")), Term(R - 1, ("eq", "bit"))]
+        return self._keep("ranges", ProductRounds(tables, terms, len(point)))
+
+    def opening_rounds(
+        self, entries: Sequence[tuple[int, Sequence[Part]]], polys: Sequence[str]
+    ) -> ProductRounds:
+        tables: dict[str, Array] = {}
+        for poly in polys:
+            tables[f"{poly}/weights"] = za.Fr.zeros(1 << poly_vars(self._instance, poly))
+            if poly != "data":
+                tables[poly] = za.Fr.from_int64(self._tensors.tables[poly].astype(np.int64))
+        tables["data"] = self._data_table()
+        for power, parts in entries:
+            for part in parts:
+                self._add_weights(tables, power, part)
+        terms = [Term(1, (poly, f"{poly}/weights")) for poly in polys]
+        num_vars = max(poly_vars(self._instance, poly) for poly in polys)
+        return self._keep("opening", ProductRounds(tables, terms, num_vars))
+
+    def opening_value(self, poly: str) -> int:
+        return self._rounds["opening"].value(poly)
+
+    def _keep(self, name: str, rounds: ProductRounds) -> ProductRounds:
+        self._rounds[name] = rounds
+        return rounds
+
+    def _data_table(self) -> Array:
+        data = self._tensors.data
+        columns = 1 << self._instance.statement.row_bits
+        out = np.zeros((1 << (poly_vars(self._instance, "data")),), dtype=np.int64).reshape(-1, columns)
+        out[: data.shape[0], : data.shape[1]] = data
+        return za.Fr.from_int64(out.reshape(-1))
+
+    def _add_weights(self, tables: dict[str, Array], power: int, part: Part) -> None:
+        scale = za.Fr.from_ints([power * part.coef % R])
+        if isinstance(part, DataPart):
+            columns = za.Fr.mul(part.column_weights(), scale)
+            grid = tables["data/weights"].reshape(-1, 1 << self._instance.statement.row_bits, 4)
+            for u in range(len(part.rows)):
+                window = grid[u, part.first : part.first + part.count]
+                grid[u, part.first : part.first + part.count] = za.Fr.add(
+                    window, za.Fr.mul(columns, part.rows[u : u + 1])
+                )
+            return
+        place = self._tensors.block_slice(part.poly, part.block, 1 << len(part.point))
+        table = tables[f"{part.poly}/weights"]
+        table[place] = za.Fr.add(table[place], za.Fr.mul(self._tensors.eq_table(part.point), scale))

@@ -1,0 +1,64 @@
+"""The verifier: statement and proof bytes in, nothing or a typed rejection out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zkdl.errors import InputError, ProofRejected, Reason
+from zkdl.protocol.commitment import blind_base, row_bases, value_base
+from zkdl.protocol.instance import Instance
+from zkdl.protocol.proof import MAX_PROOF_BYTES, Proof, decode
+from zkdl.protocol.schedule import PROTOCOL, run
+from zkdl.protocol.statement import POINT_BYTES, Statement
+from zkdl.protocol.transcript import Transcript
+from zkdl.verifier.channel import RowsForm, VerifierChannel
+from zkdl.verifier.decode import read_points
+from zkdl.verifier.equations import Equations
+
+
+def verify(statement: Statement, proof: Proof | bytes) -> None:
+    """Check a proof that the training run described by ``statement`` was computed exactly.
+
+    1. The statement is acceptable: fields in range, no integer of the relation can wrap modulo r.
+    2. The file is well formed and names this statement.
+    3. Points of the statement decode: the records that some batch uses, the final difference.
+    4. The schedule is walked: messages decoded canonically, challenges drawn again, equations
+       collected.
+    5. All equations are checked with one multi-scalar multiplication.
+
+    Args:
+        statement: the public statement.
+        proof: a `Proof` or its bytes.
+
+    Raises:
+        ProofRejected: with a `Reason`, for everything that is wrong with either input.
+    """
+    data = bytes(proof)
+    if len(data) > MAX_PROOF_BYTES:
+        raise ProofRejected(Reason.LENGTH, f"{len(data)} bytes, a proof has at most {MAX_PROOF_BYTES}")
+    try:
+        statement.validate()
+    except InputError as error:
+        raise ProofRejected(Reason.BAD_STATEMENT, str(error)) from None
+
+    envelope = decode(data)
+    if envelope.statement_digest != statement.digest():
+        raise ProofRejected(
+            Reason.STATEMENT_MISMATCH,
+            f"the proof is about statement {envelope.statement_digest.hex()[:16]}..., "
+            f"this one is {statement.digest().hex()[:16]}...",
+        )
+
+    instance = Instance(statement, envelope.ranges)  # type: ignore[arg-type]
+    equations = Equations(value_base(), blind_base(), row_bases(1 << statement.row_bits))
+    encoded = np.frombuffer(statement.data_commitment, dtype=np.uint8).reshape(-1, POINT_BYTES)
+    used = encoded[instance.used_records].tobytes()
+    known = {}
+    for name, encoding in (("data", used), ("final", statement.final_commitment)):
+        points = read_points(encoding, f"statement {name} commitment")
+        known[name] = RowsForm(equations.add_points(points), len(points))
+
+    channel = VerifierChannel(Transcript(PROTOCOL), envelope.sections, equations, known)
+    run(channel, instance, None)
+    channel.end_section()
+    equations.check(channel.challenge("equations"))
