@@ -1,0 +1,25 @@
+"""Exact discrete noise from operating-system entropy."""
+
+from dpkit.noise.scales import MAX_SCALE, rational_up, sqrt_up
+from dpkit.noise.sources import (
+    NoiseSource,
+    OSNoise,
+    UnsafeSeededNoise,
+    discrete_gaussian,
+    discrete_gaussian_vector,
+    discrete_laplace,
+    discrete_laplace_vector,
+)
+
+__all__ = [
+    "MAX_SCALE",
+    "NoiseSource",
+    "OSNoise",
+    "UnsafeSeededNoise",
+    "discrete_gaussian",
+    "discrete_gaussian_vector",
+    "discrete_laplace",
+    "discrete_laplace_vector",
+    "rational_up",
+    "sqrt_up",
+]

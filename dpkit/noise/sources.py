@@ -1,0 +1,236 @@
+"""Noise sources: where the words come from, and the samplers on top of them."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from dpkit.errors import ArgumentError
+from dpkit.noise import exact, kernels, scales
+from dpkit.noise.keystream import CHUNK_WORDS, Keystream
+from dpkit.noise.tables import log_tables
+
+__all__ = [
+    "NoiseSource",
+    "OSNoise",
+    "UnsafeSeededNoise",
+    "discrete_gaussian",
+    "discrete_gaussian_vector",
+    "discrete_laplace",
+    "discrete_laplace_vector",
+]
+
+Scale = Fraction | int | tuple[int, int]
+Size = int | tuple[int, ...] | None
+
+
+class NoiseSource:
+    """Exact discrete noise over some stream of uniform words; use `OSNoise`.
+
+    Subclasses say where the words come from. The samplers' law does not depend on it, given uniform words.
+    """
+
+    def _streams(self) -> tuple[Keystream, Keystream]:
+        """Return the stream of the compiled samplers and the stream that finishes the draws they decline."""
+        raise NotImplementedError
+
+    def discrete_laplace(self, scale: Scale, size: Size = None) -> Any:
+        """Draw from the discrete Laplace law P(z) = (1 - q)/(1 + q) q^|z|, q = exp(-1/scale).
+
+        Args:
+            scale: b, a positive rational up to `MAX_SCALE` = 2^44: Fraction, int, or (numerator,
+            denominator).
+                Floats are refused; `rational_up` converts them towards more noise.
+            size: None for one integer, or the shape of the result.
+
+        Returns:
+            int, or int64 array of the shape. A value outside int64 (probability below exp(-2^18)) would be
+            kept modulo 2^64, decoded as signed, like the sums it is added to.
+
+        Raises:
+            ArgumentError: scale or size out of range or of the wrong type.
+
+        *Privacy*: added to an integer vector whose L1 sensitivity is D, scale D/epsilon gives pure
+        epsilon-DP.
+
+        Source: Ghosh, Roughgarden, Sundararajan (2009); law and proof of the sampler in docs/privacy.md.
+
+        >>> UnsafeSeededNoise(1).discrete_laplace(Fraction(5, 2), 4).dtype
+        dtype('int64')
+        """
+        table = scales.laplace_table([scales.as_rational("scale", scale, scales.MAX_SCALE)])
+        out = np.empty(_count(size), dtype=np.int64)
+        self._laplace(table, np.zeros(1, dtype=np.int64), 0, out)
+        return _shaped(out, size)
+
+    def discrete_laplace_vector(self, scale: Any, denominator: Any = 1) -> np.ndarray:
+        """Draw one discrete Laplace number per coordinate, coordinate i at scale[i] / denominator.
+
+        Args:
+            scale: (k,) integer array, or a sequence of k Fractions, integers and pairs; up to 2^44 after
+            division. denominator: positive integer; beside an integer array also a (k,) integer array.
+
+        Returns:
+            (k,) int64 array.
+
+        Raises:
+            ArgumentError: an argument out of range or of the wrong type.
+
+        *Privacy*: sum over i of |change_i| / scale_i <= epsilon for every pair of neighbours gives
+        epsilon-DP.
+        """
+        unique, index = scales.as_rationals("scale", scale, denominator, scales.MAX_SCALE)
+        out = np.empty(index.size, dtype=np.int64)
+        self._laplace(scales.laplace_table(unique), index, 1, out)
+        return out
+
+    def discrete_gaussian(self, variance: Scale, size: Size = None) -> Any:
+        """Draw from the discrete Gaussian law P(z) proportional to exp(-z^2 / (2 variance)).
+
+        Args:
+            variance: sigma^2, a positive rational up to `MAX_SCALE`^2 = 2^88: Fraction, int, or
+                (numerator, denominator). Floats are refused.
+            size: None for one integer, or the shape of the result.
+
+        Returns:
+            int, or int64 array of the shape; wrapped modulo 2^64 as in `discrete_laplace`.
+
+        Raises:
+            ArgumentError: variance or size out of range or of the wrong type.
+
+        *Privacy*: added to an integer vector whose L2 sensitivity is D, it gives rho-zCDP, rho = D^2/(2
+        variance).
+
+        Source: Canonne, Kamath, Steinke, "The Discrete Gaussian for Differential Privacy" (2020).
+
+        >>> type(UnsafeSeededNoise(1).discrete_gaussian(9))
+        <class 'int'>
+        """
+        table = scales.gaussian_table([scales.as_rational("variance", variance, scales.MAX_SCALE**2)])
+        out = np.empty(_count(size), dtype=np.int64)
+        self._gaussian(table, np.zeros(1, dtype=np.int64), 0, out)
+        return _shaped(out, size)
+
+    def discrete_gaussian_vector(self, variance: Any, denominator: Any = 1) -> np.ndarray:
+        """Draw one discrete Gaussian number per coordinate, coordinate i at variance[i] / denominator.
+
+        Args:
+            variance: (k,) integer array, or a sequence of k Fractions, integers and pairs; up to 2^88 after
+            division. denominator: positive integer; beside an integer array also a (k,) integer array.
+
+        Returns:
+            (k,) int64 array.
+
+        Raises:
+            ArgumentError: an argument out of range or of the wrong type.
+
+        *Privacy*: rho-zCDP with rho the maximum over neighbours of (1/2) sum over i of change_i^2 /
+        variance_i.
+        """
+        unique, index = scales.as_rationals("variance", variance, denominator, scales.MAX_SCALE**2)
+        out = np.empty(index.size, dtype=np.int64)
+        self._gaussian(scales.gaussian_table(unique), index, 1, out)
+        return out
+
+    def _laplace(
+        self,
+        table: scales.LaplaceTable,
+        index: np.ndarray,
+        step: int,
+        out: np.ndarray,
+        slack: int = kernels.SLACK,
+    ) -> None:
+        main, spare = self._streams()
+        mantissa, shift, tables = table.mantissa[index], table.shift[index], log_tables()
+        missed = np.empty((min(CHUNK_WORDS, 2 * out.size + 8), 2), dtype=np.uint64)
+        done = 0
+        while done < out.size:
+            words = main.ready(out.size - done + 8)[: len(missed)]
+            used, done, misses = kernels.laplace_fill(
+                words, out, done, mantissa, shift, step, slack, tables, missed
+            )
+            main.consume(used)
+            for i, first in missed[:misses].tolist():
+                scale = table.scales[index[i * step]]
+                out[i] = exact.wrapped(exact.laplace(scale, first, spare.word))
+
+    def _gaussian(
+        self,
+        table: scales.GaussianTable,
+        index: np.ndarray,
+        step: int,
+        out: np.ndarray,
+        slack: int = kernels.SLACK,
+        gamma_slack: int = kernels.GAMMA_SLACK,
+    ) -> None:
+        main, spare = self._streams()
+        tables = log_tables()
+        proposal = table.proposal
+        arrays = (proposal.mantissa, proposal.shift, table.slope, table.slope_shift, table.offset)
+        columns = tuple(array[index] for array in arrays)
+        missed = np.empty((min(CHUNK_WORDS, 2 * out.size + 8), 3), dtype=np.uint64)
+        done = 0
+        while done < out.size:
+            words = main.ready(3 * (out.size - done) + 8)[: 2 * len(missed)]
+            used, done, misses = kernels.gaussian_fill(
+                words, out, done, columns, step, slack, gamma_slack, tables, missed
+            )
+            main.consume(used)
+            for i, first, second in missed[:misses].tolist():
+                j = index[i * step]
+                z = exact.gaussian(table.variances[j], table.proposals[j], first, second, spare.word)
+                out[i] = exact.wrapped(z)
+
+
+class OSNoise(NoiseSource):
+    """Noise from the operating system's entropy; the one to use.
+
+    Each call draws a fresh 256-bit key and 128-bit counter from `os.urandom` and runs AES-256 in counter
+    mode, so no state outlives a call: a forked child, a thread or a second object never repeats a stream. A
+    second key is drawn for the rare draws that need more bits.
+    """
+
+    def _streams(self) -> tuple[Keystream, Keystream]:
+        return Keystream.from_system(), Keystream.from_system()
+
+
+class UnsafeSeededNoise(NoiseSource):
+    """UNSAFE, for tests only: whoever knows the seed can subtract the noise, and no privacy is left.
+
+    It has the methods of `OSNoise` and the same law; calls continue one stream, so equal seeds and equal
+    calls give equal draws.
+
+    Args:
+        seed: any integer.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._main = Keystream.unsafe_from_seed(seed, b"main")
+        self._spare = Keystream.unsafe_from_seed(seed, b"spare")
+
+    def _streams(self) -> tuple[Keystream, Keystream]:
+        return self._main, self._spare
+
+
+def _count(size: Size) -> int:
+    """Return the number of draws a size asks for, or raise ArgumentError."""
+    parts = () if size is None else size if isinstance(size, tuple) else (size,)
+    for part in parts:
+        if not isinstance(part, (int, np.integer)) or isinstance(part, bool) or part < 0:
+            raise ArgumentError(f"size must be None, an integer >= 0 or a tuple of them, got {size!r}")
+    return math.prod(int(part) for part in parts)
+
+
+def _shaped(out: np.ndarray, size: Size) -> Any:
+    return int(out[0]) if size is None else out.reshape(size)
+
+
+_SYSTEM = OSNoise()
+
+discrete_laplace = _SYSTEM.discrete_laplace
+discrete_laplace_vector = _SYSTEM.discrete_laplace_vector
+discrete_gaussian = _SYSTEM.discrete_gaussian
+discrete_gaussian_vector = _SYSTEM.discrete_gaussian_vector
