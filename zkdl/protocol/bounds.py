@@ -69,7 +69,8 @@ def check(
     if weight >= WEIGHT_LIMIT:
         raise InputError(
             f"steps={steps}, batch_size={batch_size} and these settings let a weight reach "
-            f"2^{weight.bit_length()}, expected below 2^62; use fewer steps per proof, or lower weight_scale or activation_bits"
+            f"2^{weight.bit_length()}, expected below 2^62; use fewer steps per proof, "
+            "or lower weight_scale or activation_bits"
         )
     if equation >= FR_MODULUS // 2:
         raise InputError(
