@@ -1,0 +1,123 @@
+"""Train a small network in fixed point, prove it, verify it, then try to cheat in several ways.
+
+Training, proving and verifying go through the command line as a user would type it; the attacks go through
+the Python interface, because no command makes false proofs.
+"""
+
+import dataclasses
+import shlex
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+import zkdl
+from zkdl.cli import main as command
+
+SETTINGS = "--data digits --hidden 32,32 --steps 8 --batch-size 32 --learning-rate 1/64 --seed 1"
+
+
+@contextmanager
+def timed(what):
+    """Announce a step before it starts and say how long it took."""
+    print(f"  {what} ...", end=" ", flush=True)
+    start = time.perf_counter()
+    yield
+    print(f"{time.perf_counter() - start:.1f} s", flush=True)
+
+
+def run(line):
+    """Run one `zkdl` command line in this process and fail unless it exits 0."""
+    print(f"$ zkdl {line}", flush=True)
+    start = time.perf_counter()
+    code = exit_code(shlex.split(line))
+    if code != 0:
+        raise SystemExit(f"zkdl {line} exited {code}")
+    print(f"  [{time.perf_counter() - start:.1f} s]\n", flush=True)
+
+
+def exit_code(arguments):
+    """Exit code of one command, whether it returns or raises SystemExit."""
+    try:
+        code = command(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    return int(code or 0)
+
+
+def refused(what, statement, proof):
+    """Verify a forgery, print the reason it is refused for, and fail loudly if it is not."""
+    try:
+        zkdl.verify(statement, proof)
+    except (zkdl.ProofRejected, zkdl.ZkdlError) as reason:
+        print(f"  {what}\n      refused: {reason}", flush=True)
+        return
+    raise SystemExit(f"ACCEPTED A FORGERY: {what}")
+
+
+def flipped(proof, position):
+    """The proof with one bit of one byte changed."""
+    forged = bytearray(proof)
+    forged[position] ^= 1
+    return bytes(forged)
+
+
+def main():
+    """Run the whole story in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="zkdl-demo-") as folder:
+        out = Path(folder) / "RUN"
+        story(out)
+
+
+def story(out):
+    """Train, prove, verify; then forge."""
+    run(f"train {SETTINGS} --out {out}")
+    run(f"prove {out}")
+    run(f"verify {out}/statement.json {out}/proof.zkdl")
+    print(f"proof: {(out / 'proof.zkdl').stat().st_size} bytes\n")
+
+    statement = zkdl.load_statement(out / "statement.json")
+    witness = zkdl.load_witness(out / "witness.npz")
+    proof = (out / "proof.zkdl").read_bytes()
+
+    print("Now the cheating. A proof with one bit changed:")
+    for position in (len(proof) // 3, 2 * len(proof) // 3, len(proof) - 1):
+        refused(f"bit flipped in byte {position}", statement, flipped(proof, position))
+
+    print("\nA true proof shown for another statement:")
+    refused("another sampling seed", dataclasses.replace(statement, seed=statement.seed + 1), proof)
+    refused(
+        "twice the learning rate",
+        dataclasses.replace(statement, learning_rate=2 * statement.learning_rate),
+        proof,
+    )
+
+    print("\nA proof made, with great care, from a witness that is not true:")
+    sign_lie = [s.copy() for s in witness.sign]
+    sign_lie[0][3, 5, 7] ^= 1
+    weight_lie = [w.copy() for w in witness.final_difference]
+    weight_lie[0][0, 0] += 1
+    lies = {
+        "one ReLU sign of step 3 flipped": dataclasses.replace(witness, sign=sign_lie),
+        "one final weight one unit off": dataclasses.replace(witness, final_difference=weight_lie),
+    }
+    for what, lie in lies.items():
+        try:
+            zkdl.prove(statement, lie)
+        except zkdl.WitnessError as reason:
+            print(f"  {what}\n      the prover itself declines: {reason}", flush=True)
+        with timed("forced to prove it anyway"):
+            forged = zkdl.prove(statement, lie, check_witness=False)
+        refused("the verifier's view of it", statement, forged)
+
+    fresh = zkdl.prove(statement, witness)
+    zkdl.verify(statement, fresh)
+    same = np.mean(np.frombuffer(bytes(fresh), np.uint8)[-4096:] == np.frombuffer(proof, np.uint8)[-4096:])
+    print(f"\nA second honest proof verifies too; of its last 4096 bytes {same:.1%} agree with the first's.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
