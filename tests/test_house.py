@@ -26,8 +26,10 @@ FLOORS = {
         "release": 4,
         "similarity": 5,
         "continual": 5,
-        "audit": 6,
-        "cli": 7,
+        "_loading": 6,
+        "exact": 6,
+        "audit": 7,
+        "cli": 8,
     },
     "zkdl": {
         "errors": 0,
