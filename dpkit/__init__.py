@@ -1,5 +1,86 @@
-"""Differentially private data structures."""
+"""Differentially private data structures: release once, query as often as you like."""
+
+from typing import TYPE_CHECKING, Any
 
 from dpkit._version import __version__
+from dpkit.errors import (
+    ArgumentError,
+    BudgetSpentError,
+    DpkitError,
+    FormatError,
+    HorizonError,
+    MergeError,
+    MissingBoundsError,
+)
+from dpkit.guarantee import (
+    GDP,
+    ZCDP,
+    ApproxDP,
+    Guarantee,
+    NeighbourRelation,
+    PureDP,
+    compose,
+    mu_for,
+    rho_for,
+)
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from dpkit import audit, datasets, exact, noise
+    from dpkit._loading import load
+    from dpkit.ledger import Ledger
+    from dpkit.similarity.builder import KDEBuilder
+    from dpkit.similarity.kde import KDE
+
+# Names that compiled kernels stand behind are imported on first use, so that `import dpkit` stays quick.
+_LAZY = {
+    "KDE": "dpkit.similarity.kde",
+    "KDEBuilder": "dpkit.similarity.builder",
+    "Ledger": "dpkit.ledger",
+    "load": "dpkit._loading",
+}
+_LAZY_MODULES = ("audit", "datasets", "exact", "noise")
+
+__all__ = [
+    "GDP",
+    "KDE",
+    "ZCDP",
+    "ApproxDP",
+    "ArgumentError",
+    "BudgetSpentError",
+    "DpkitError",
+    "FormatError",
+    "Guarantee",
+    "HorizonError",
+    "KDEBuilder",
+    "Ledger",
+    "MergeError",
+    "MissingBoundsError",
+    "NeighbourRelation",
+    "PureDP",
+    "__version__",
+    "audit",
+    "compose",
+    "datasets",
+    "exact",
+    "load",
+    "mu_for",
+    "noise",
+    "rho_for",
+]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _LAZY:
+        value = getattr(import_module(_LAZY[name]), name)
+    elif name in _LAZY_MODULES:
+        value = import_module(f"dpkit.{name}")
+    else:
+        raise AttributeError(f"module 'dpkit' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

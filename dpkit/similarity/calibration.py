@@ -1,0 +1,125 @@
+"""From a promise to noise: how much a vector of sums needs, and the one place where noise is added.
+
+The release is a single mechanism on the vector (m cosine sums, m sine sums, count), so its parts are
+calibrated together: the count takes the fraction w = 1/50 of the budget, the sums the rest.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpkit.errors import ArgumentError
+from dpkit.grid import decode_signed, round_up
+from dpkit.guarantee import ApproxDP, Guarantee, PureDP, rho_for
+from dpkit.noise import MAX_SCALE, NoiseSource
+
+__all__ = ["COUNT_SHARE", "Calibration", "add_noise", "calibrate"]
+
+COUNT_SHARE = Fraction(1, 50)
+LAPLACE, GAUSSIAN = "discrete-laplace", "discrete-gaussian"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The noise of one release.
+
+    Args:
+        mechanism: `discrete-laplace` or `discrete-gaussian`.
+        sums: Laplace scale b, or Gaussian variance sigma^2, of every sum, in grid units; rounded up.
+        count: the same for the count, or None where the count is public and gets no noise.
+    """
+
+    mechanism: str
+    sums: Fraction
+    count: Fraction | None
+
+    def variance(self, scale: Fraction | None) -> float:
+        """Return the noise variance at a scale: 2 b^2 (the discrete law is within 1/6 of it), or sigma^2."""
+        if scale is None:
+            return 0.0
+        return 2.0 * float(scale) ** 2 if self.mechanism == LAPLACE else float(scale)
+
+    def draw(self, source: NoiseSource, scale: Fraction, size: int) -> NDArray[np.int64]:
+        """Return exact noise of this mechanism, (size,) int64."""
+        sampler = source.discrete_laplace if self.mechanism == LAPLACE else source.discrete_gaussian
+        return np.asarray(sampler(scale, size), dtype=np.int64)
+
+
+def calibrate(
+    sensitivity_l1: int, sensitivity_l2_squared: int, epsilon: float, delta: float, neighbours: str
+) -> tuple[Calibration, Guarantee]:
+    """Return the noise that a promise needs, and the promise.
+
+    Pure: discrete Laplace, sums at b = Delta_1 / ((1-w) eps), count at 1/(w eps), so that a record's total
+    Delta_1/b + 1/b_count is at most eps. Approximate: discrete Gaussian through zCDP, sums at sigma^2 =
+    Delta_2^2 / (2 (1-w) rho), count at 1/(2 w rho), rho the largest with rho-zCDP implying (eps, delta)-DP.
+    Under `replace` a record leaves and another comes: Delta_1 doubles, Delta_2^2 quadruples, and the count,
+    public, gets no noise and no share.
+
+    Args:
+        sensitivity_l1, sensitivity_l2_squared: of one record's contributions, in grid units.
+        epsilon, delta: the budget; delta = 0 is pure.
+        neighbours: `add-remove` or `replace`.
+
+    Raises:
+        ArgumentError: the noise would not fit the samplers' range.
+
+    *Privacy*: every scale is an exact rational, rounded up. Proof in docs/privacy.md.
+
+    Source: Dwork, McSherry, Nissim, Smith 2006; Ghosh, Roughgarden, Sundararajan 2009; Canonne, Kamath,
+    Steinke 2020.
+    """
+    replace = neighbours == "replace"
+    share = Fraction(0) if replace else COUNT_SHARE
+    if delta == 0.0:
+        budget = Fraction(epsilon)
+        sums = Fraction(sensitivity_l1 * (2 if replace else 1)) / ((1 - share) * budget)
+        count = None if replace else 1 / (share * budget)
+        too_wide = sums > MAX_SCALE // 2
+        mechanism, guarantee = LAPLACE, PureDP(epsilon, neighbours)
+    else:
+        rho = rho_for(epsilon, delta)
+        budget = Fraction(rho)
+        if budget <= 0:
+            raise ArgumentError(
+                f"epsilon = {epsilon!r}, delta = {delta!r} leave no budget: raise one of them"
+            )
+        sums = Fraction(sensitivity_l2_squared * (4 if replace else 1)) / (2 * (1 - share) * budget)
+        count = None if replace else 1 / (2 * share * budget)
+        too_wide = sums > (MAX_SCALE // 2) ** 2
+        mechanism, guarantee = GAUSSIAN, ApproxDP(epsilon, delta, neighbours, rho)  # type: ignore[assignment]
+    if too_wide:
+        raise ArgumentError(
+            f"epsilon = {epsilon!r} needs noise beyond the sampler's range: "
+            f"take a larger epsilon or fewer features"
+        )
+    return Calibration(mechanism, round_up(sums), None if count is None else round_up(count)), guarantee
+
+
+def add_noise(
+    sums: NDArray[np.uint64], count: int, calibration: Calibration, source: NoiseSource, runs: int = 1
+) -> dict[str, NDArray[Any]]:
+    """Return noisy sums and counts: exact noise on *every* coordinate, added modulo 2^64, read back as
+    signed.
+
+    Args:
+        sums: (2, m) uint64, exact, modulo 2^64.
+        count: the exact number of records.
+        calibration: from `calibrate`.
+        source: operating-system noise; seeded noise in tests only.
+        runs: independent releases to draw, for audits; a real release draws one.
+
+    Returns:
+        `sums` (runs, 2, m) int64 and `count` (runs,) int64.
+
+    *Privacy*: the exact arguments never leave this function except under noise.
+    """
+    noise = calibration.draw(source, calibration.sums, runs * sums.size).reshape(runs, *sums.shape)
+    noisy = decode_signed(sums + noise.view(np.uint64))
+    counts = np.full(runs, count % 2**64, dtype=np.uint64)
+    if calibration.count is not None:
+        counts = counts + calibration.draw(source, calibration.count, runs).view(np.uint64)
+    return {"sums": noisy, "count": decode_signed(counts)}

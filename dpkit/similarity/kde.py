@@ -1,0 +1,299 @@
+"""Private kernel sums: one release, then any number of queries as post-processing."""
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dpkit.errors import FormatError
+from dpkit.guarantee import Guarantee
+from dpkit.release import Sealed, read_file, seal, unseal, write_atomically
+from dpkit.similarity.builder import KDEBuilder
+from dpkit.similarity.fourier import ROTATION_INVARIANT
+from dpkit.similarity.inputs import check_neighbours, check_points
+from dpkit.similarity.settings import KDESettings
+from dpkit.similarity.sums import answer, tiles
+
+__all__ = ["KDE"]
+
+_FEWEST_BLOCKS = 16
+
+
+class KDE:
+    """A differentially private sum of kernel similarities, S(y) = sum over records x of k(x, y).
+
+    The records enter through a public map into 2 m integer sums (paired random Fourier features, see
+    `dpkit.similarity.fourier`), exact discrete noise is added to each once, and everything after that is
+    post-processing: queries cost no privacy, only time O(d m) each, whatever n was.
+
+    Args:
+        X: (n, d) private records, real. Content never raises: NaN coordinates become 0 (or the middle of the
+            bounds), infinite and out-of-range ones saturate. An empty (0, d) array is a legal data set.
+        kernel: `gaussian` exp(-|x-y|_2^2/h^2), `exponential`, `laplacian`, `cauchy`, `inverse_l2`,
+            `inverse_l1`.
+        bandwidth: h > 0, in the units of X; public, so not fitted to X.
+        epsilon: privacy budget, positive.
+        delta: 0 for pure epsilon-DP (discrete Laplace), above 0 for (epsilon, delta)-DP (discrete Gaussian,
+            calibrated through zCDP; noise on an average is then sigma_1/n whatever m is).
+        neighbours: `add-remove` (n is private; a noisy count is released beside the sums) or `replace` (n is
+            public and is stored exactly; the noise is doubled).
+        bounds: optional public domain (low, high) to which records are clipped; these kernels need none.
+        features: m, the number of frequencies; None sizes it from public inputs (see `choose_features`).
+        public_seed: fixes the public frequencies only, never the noise.
+        expected_records: an optional *public* guess of n that improves the automatic m. Under `replace` it
+            defaults to n, which is public there; under `add-remove` the number of rows is never looked at.
+
+    Raises:
+        ArgumentError: an argument is out of range, or X has a wrong shape or dtype.
+
+    *Privacy*: neighbours as above. One record's contributions in grid units (2^-20) have l1 norm at most m
+    isqrt(2 * 4^20) and squared l2 norm at most m 4^20, exactly, on the integers that are summed; twice and
+    four times that under `replace`. Scales are rationals rounded up. Written proof in docs/privacy.md.
+
+    Source: Rahimi and Recht 2007 (features); Yu and others 2016 (orthogonal frequencies).
+
+    Example:
+        >>> import dpkit
+        >>> records = np.zeros((1000, 2))
+        >>> kde = dpkit.KDE(records, bandwidth=0.5, epsilon=2.0, features=128)
+        >>> values, errors = kde.query([[0.0, 0.0], [9.0, 9.0]], return_std=True)
+        >>> bool(abs(values[0] - 1000) < 8 * errors[0])
+        True
+    """
+
+    _settings: KDESettings
+    _sums: NDArray[np.int64]
+    _count: int
+    _origin: str
+
+    def __init__(
+        self,
+        X: ArrayLike,
+        kernel: str = "gaussian",
+        bandwidth: float = 1.0,
+        epsilon: float = 1.0,
+        delta: float = 0.0,
+        neighbours: str = "add-remove",
+        bounds: Any = None,
+        features: int | None = None,
+        public_seed: int = 0,
+        expected_records: int | None = None,
+    ) -> None:
+        records = check_points(X, "X")
+        if expected_records is None and check_neighbours(neighbours) == "replace":
+            expected_records = len(records)
+        builder = KDE.builder(
+            d=records.shape[1],
+            kernel=kernel,
+            bandwidth=bandwidth,
+            epsilon=epsilon,
+            delta=delta,
+            neighbours=neighbours,
+            bounds=bounds,
+            features=features,
+            public_seed=public_seed,
+            expected_records=expected_records,
+        )
+        made = builder.update(records).release()
+        self._adopt(made._settings, made._sums, made._count, made._origin)
+
+    @staticmethod
+    def builder(
+        *,
+        d: int,
+        kernel: str = "gaussian",
+        bandwidth: float = 1.0,
+        epsilon: float = 1.0,
+        delta: float = 0.0,
+        neighbours: str = "add-remove",
+        bounds: Any = None,
+        features: int | None = None,
+        public_seed: int = 0,
+        expected_records: int | None = None,
+    ) -> KDEBuilder:
+        """Return an empty builder: `update` it with chunks, `merge` shards, `release` it once.
+
+        Args:
+            d: number of columns of the records; the rest as for `KDE`.
+        """
+        settings = KDESettings.check(
+            d,
+            kernel,
+            bandwidth,
+            epsilon,
+            delta,
+            neighbours,
+            bounds,
+            features,
+            public_seed,
+            expected_records,
+        )
+        return KDEBuilder(settings, KDE._of)
+
+    @classmethod
+    def _of(cls, settings: KDESettings, sums: NDArray[np.int64], count: int, origin: str) -> "KDE":
+        made = cls.__new__(cls)
+        made._adopt(settings, sums, count, origin)
+        return made
+
+    def _adopt(self, settings: KDESettings, sums: NDArray[np.int64], count: int, origin: str) -> None:
+        self._settings, self._count, self._origin = settings, count, origin
+        self._sums = np.ascontiguousarray(sums)
+        self._sums.flags.writeable = False
+        self._tiles = tiles(settings.features.words)
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """What the release promises: PureDP or ApproxDP, with `.neighbours`, `.epsilon(delta)` and `.rho`."""
+        return self._settings.guarantee
+
+    @property
+    def kernel(self) -> str:
+        """The kernel's name."""
+        return self._settings.features.kernel
+
+    @property
+    def bandwidth(self) -> float:
+        """The bandwidth h, in the units of the records."""
+        return self._settings.features.bandwidth
+
+    @property
+    def d(self) -> int:
+        """The number of columns of records and queries."""
+        return self._settings.features.columns
+
+    @property
+    def features(self) -> int:
+        """The number of frequencies m."""
+        return self._settings.features.features
+
+    @property
+    def neighbours(self) -> str:
+        """The neighbour relation."""
+        return self._settings.neighbours
+
+    @property
+    def public_seed(self) -> int:
+        """The seed of the public frequencies."""
+        return self._settings.features.public_seed
+
+    @property
+    def count(self) -> int:
+        """The released count of records: noisy under `add-remove`, exact (public) under `replace`."""
+        return self._count
+
+    @property
+    def public(self) -> dict[str, Any]:
+        """Every public parameter, scale and the guarantee, as JSON-ready values; a fresh dictionary."""
+        return {**self._settings.to_public(), "noise": self._origin}
+
+    def query(
+        self, Y: ArrayLike, normalized: bool = False, return_std: bool = False
+    ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the private sums (or averages) of similarities to the queries.
+
+        D(y) = (1/m) sum_j c_j cos<w_j, y> + s_j sin<w_j, y>. Answers are unbiased, so they may be negative.
+
+        Args:
+            Y: (m, d) real queries; public. A row with NaN gets NaN; coordinates beyond 2^30 h saturate.
+            normalized: divide by the released count, floored at 1.
+            return_std: also return standard errors.
+
+        Returns:
+            (m,) float64, or a pair of such arrays with `return_std`. The standard error covers noise and the
+            sampling of frequencies: the spread of the noisy terms over sqrt(their number), orthogonal blocks
+            taken together; the delta method adds the count's noise for averages. It is infinite where m = 1.
+
+        Raises:
+            ArgumentError: wrong shape or dtype.
+
+        *Privacy*: post-processing; costs nothing, however often it is called.
+        """
+        queries = check_points(Y, "Y", self.d)
+        with np.errstate(over="ignore"):
+            missing = np.isnan(np.asarray(queries, dtype=np.float64)).any(axis=1)
+        values, variances = self._moments(queries)
+        if normalized:
+            count = float(max(self._count, 1))
+            values = values / count
+            plan = self._settings.calibration
+            variances = variances / count**2 + (values / count) ** 2 * plan.variance(plan.count)
+        values[missing] = np.nan
+        if not return_std:
+            return values
+        errors = np.sqrt(variances)
+        errors[missing] = np.nan
+        return values, errors
+
+    def _moments(self, queries: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the estimates of the sums and of their variances over blocks of frequencies.
+
+        With T_b the sum of the s_b terms of block b and t = sum T_b / m, the variance of t is estimated by
+        B/(B-1) sum_b (T_b - s_b t)^2 / m^2. Blocks of d orthogonal frequencies are independent of each other;
+        where there are fewer than 16, single terms are used, which overstates the error.
+        """
+        m, block = self.features, 1
+        if self.kernel in ROTATION_INVARIANT and m >= _FEWEST_BLOCKS * self.d:
+            block = self.d
+        moments = answer(self._sums, queries, self._settings.features, self._tiles, block)
+        means = moments[:, 0] / m
+        if m == 1:
+            return means, np.full(len(means), np.inf)
+        sizes = np.full(-(-m // block), float(block))
+        sizes[-1] = m - block * (len(sizes) - 1)
+        spread = moments[:, 1] - 2.0 * means * moments[:, 2] + means**2 * (sizes**2).sum()
+        variances = np.maximum(spread, 0.0) * (len(sizes) / (len(sizes) - 1.0)) / m**2
+        return means, variances
+
+    def noise_std(self) -> float:
+        """Return the exact standard deviation of the noise in `query(y)`, the same at every y.
+
+        Pure: 2 sqrt(m) / ((1-w) eps), w = 1/50, doubled under `replace`; approximate: sigma_1 / sqrt(1-w).
+        Sampling error of the frequencies comes on top: `query(..., return_std=True)` covers both.
+        """
+        plan, features = self._settings.calibration, self._settings.features
+        return float(np.sqrt(plan.variance(plan.sums) / features.features) * 2.0**-features.grid_bits)
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes of the release file: public parameters, noisy integers, scales, guarantee."""
+        arrays = {"sums": self._sums, "count": np.array([self._count], dtype=np.int64)}
+        return seal(Sealed("kde", self.public, arrays))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "KDE":
+        """Read back `to_bytes`; FormatError for anything else."""
+        return cls._from_sealed(unseal(data))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the release to a file, by a temporary file and a rename."""
+        write_atomically(path, self.to_bytes())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "KDE":
+        """Read a release that `save` wrote; FormatError for anything else."""
+        return cls._from_sealed(read_file(path))
+
+    @classmethod
+    def _from_sealed(cls, sealed: Sealed) -> "KDE":
+        if sealed.kind != "kde":
+            raise FormatError(f"this release holds a {sealed.kind!r}, not a 'kde'")
+        settings = KDESettings.from_public(sealed.public)
+        arrays = sealed.arrays
+        shapes = {name: (array.shape, array.dtype.kind) for name, array in arrays.items()}
+        if shapes != {"sums": ((2, settings.features.features), "i"), "count": ((1,), "i")}:
+            raise FormatError("malformed release of a kernel sum: its arrays do not fit its parameters")
+        origin = sealed.public.get("noise")
+        if not isinstance(origin, str):
+            raise FormatError("malformed release of a kernel sum: the origin of its noise is missing")
+        return cls._of(settings, arrays["sums"], int(arrays["count"][0]), origin)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return KDE.from_bytes, (self.to_bytes(),)
+
+    def __repr__(self) -> str:
+        unsafe = "" if self._origin == "operating-system" else f", {self._origin}"
+        return (
+            f"KDE(kernel={self.kernel!r}, bandwidth={self.bandwidth!r}, d={self.d}, "
+            f"features={self.features}, {self.guarantee!r}{unsafe})"
+        )

@@ -1,0 +1,54 @@
+"""How many frequencies a sketch gets when nobody says, from public inputs only."""
+
+import math
+
+from dpkit.guarantee import rho_for
+
+__all__ = ["MAX_FEATURES", "choose_features"]
+
+MAX_FEATURES = 1 << 20
+_FEWEST = 256
+_MOST = 8192
+_NOMINAL_RECORDS = 1 << 15
+_MAX_WORDS = 1 << 25  # frequencies times columns: 256 MiB of public words
+_SPREAD = (
+    0.3  # sampling error of an average is about 0.3 / sqrt(m), measured; smaller with orthogonal frequencies
+)
+_TARGET = 0.003
+_PURE_RATE = 0.08
+
+
+def choose_features(
+    epsilon: float, delta: float, neighbours: str, columns: int, expected_records: int | None
+) -> int:
+    """Return m, a whole number of orthogonal blocks where that changes little.
+
+    Sampling error of an average falls as 1/sqrt(m). Pure noise on it grows as 2 sqrt(m)/(eps n), so the best
+    m is a fixed fraction of eps n: 0.08 for orthogonal frequencies, half of it under `replace`, whose
+    sensitivity is double. Gaussian noise does not grow with m (sigma_1/n for any m), so m is what brings the
+    sampling error to 0.003, or to half the noise where that is larger.
+
+    Args:
+        epsilon, delta, neighbours: the public budget.
+        columns: d.
+        expected_records: a *public* guess of n: an earlier noisy count, a bound, or n itself under `replace`,
+            where it is public. None stands for 32,768. Never the private n.
+
+    Returns:
+        m in [256, 8192], less where m d would pass 2^25.
+
+    Example:
+        >>> choose_features(1.0, 0.0, "add-remove", 32, None)
+        2624
+    """
+    records = max(1, _NOMINAL_RECORDS if expected_records is None else expected_records)
+    factor = 2.0 if neighbours == "replace" else 1.0
+    if delta == 0.0:
+        wanted = min(float(_MOST), _PURE_RATE * epsilon * records / factor)
+    else:
+        sigma = factor / math.sqrt(2.0 * rho_for(epsilon, delta))
+        wanted = (_SPREAD / max(_TARGET, sigma / (2.0 * records))) ** 2
+    count = math.ceil(min(max(wanted, _FEWEST), _MOST))
+    if columns <= count // 4:
+        count = -(-count // columns) * columns
+    return max(1, min(count, _MOST, _MAX_WORDS // columns))

@@ -1,0 +1,193 @@
+"""The two hot loops: sums of a map's contributions over records, and answers to queries from such sums.
+
+Both walk tiles of four points by 64 frequencies, so that a tile's phases stay in registers and first-level
+cache, and both use bounded memory whatever the number of points. Phases wrap modulo 2^64, which keeps them
+right modulo 2^62. Time and memory depend on shapes alone, never on record content (table look-ups aside: see
+docs/privacy.md).
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from dpkit.similarity.fourier import INDEX_BITS, PHASE_BITS, FourierMap
+
+__all__ = ["add_contributions", "answer", "threads_available", "tiles"]
+
+_TILE = 64
+_ROWS = 4
+_CHUNK_ROWS = 4096
+_SHIFT = PHASE_BITS - INDEX_BITS
+_MASK = (1 << INDEX_BITS) - 1
+_SINE = 3 << (INDEX_BITS - 2)  # sin(t) = cos(t + 3/4 turn)
+
+
+@njit(cache=True, nogil=True)
+def _phases(points, start, tile, phases):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Write the phases of four points, from row `start`, against a (d, 64) tile of frequencies."""
+    rows, d = points.shape
+    last = rows - 1
+    b, c, e = min(start + 1, last), min(start + 2, last), min(start + 3, last)
+    phases[:] = 0
+    for k in range(d):
+        x0, x1, x2, x3 = points[start, k], points[b, k], points[c, k], points[e, k]
+        for j in range(_TILE):
+            w = tile[k, j]
+            phases[0, j] += x0 * w
+            phases[1, j] += x1 * w
+            phases[2, j] += x2 * w
+            phases[3, j] += x3 * w
+
+
+@njit(cache=True, nogil=True)
+def _accumulate(points, words, table, cosines, sines):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add every point's table entries to the running sums, (tiles, 64) int64 each."""
+    phases = np.empty((_ROWS, _TILE), np.int64)
+    for t in range(words.shape[0]):
+        for start in range(0, points.shape[0], _ROWS):
+            _phases(points, start, words[t], phases)
+            for r in range(min(_ROWS, points.shape[0] - start)):
+                for j in range(_TILE):
+                    index = (phases[r, j] >> _SHIFT) & _MASK
+                    cosines[t, j] += table[index]
+                    sines[t, j] += table[(index + _SINE) & _MASK]
+
+
+@njit(cache=True, nogil=True)
+def _evaluate(points, words, table, cosines, sines, count, block, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write, for every query, the sum of its m terms, of their squares per block, and of block products.
+
+    out[q] = (sum of terms, sum over blocks of (block sum)^2, sum over blocks of block sum * block size).
+    """
+    phases = np.empty((_ROWS, _TILE), np.int64)
+    total = np.empty(_ROWS)
+    square = np.empty(_ROWS)
+    cross = np.empty(_ROWS)
+    inner = np.empty(_ROWS)
+    for start in range(0, points.shape[0], _ROWS):
+        total[:] = 0.0
+        square[:] = 0.0
+        cross[:] = 0.0
+        inner[:] = 0.0
+        filled = 0
+        for t in range(words.shape[0]):
+            _phases(points, start, words[t], phases)
+            for j in range(min(_TILE, count - t * _TILE)):
+                c, s = cosines[t, j], sines[t, j]
+                for r in range(_ROWS):
+                    index = (phases[r, j] >> _SHIFT) & _MASK
+                    inner[r] += c * table[index] + s * table[(index + _SINE) & _MASK]
+                filled += 1
+                if filled == block or t * _TILE + j == count - 1:
+                    for r in range(_ROWS):
+                        total[r] += inner[r]
+                        square[r] += inner[r] * inner[r]
+                        cross[r] += inner[r] * filled
+                        inner[r] = 0.0
+                    filled = 0
+        for r in range(min(_ROWS, points.shape[0] - start)):
+            out[start + r, 0] = total[r]
+            out[start + r, 1] = square[r]
+            out[start + r, 2] = cross[r]
+
+
+def tiles(words: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (m, d) frequencies as tiles (ceil(m/64), d, 64), the last one padded with zero frequencies."""
+    m, d = words.shape
+    count = -(-m // _TILE)
+    padded = np.zeros((count * _TILE, d), dtype=np.int64)
+    padded[:m] = words
+    return np.ascontiguousarray(padded.reshape(count, _TILE, d).transpose(0, 2, 1))
+
+
+def threads_available() -> int:
+    """Return how many processors this process may use."""
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except AttributeError:  # pragma: no cover - not Linux
+        return max(1, os.cpu_count() or 1)
+
+
+def _chunks(rows: int, size: int) -> Iterator[slice]:
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))
+
+
+def _run(work: Callable[[slice], None], rows: int, size: int) -> None:
+    """Call `work` on every chunk of rows, on as many threads as there are processors and chunks."""
+    chunks = list(_chunks(rows, size))
+    workers = min(threads_available(), len(chunks))
+    if workers <= 1:
+        for chunk in chunks:
+            work(chunk)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(work, chunks):
+            pass
+
+
+def _chunk_rows(rows: int, columns: int) -> int:
+    """Rows of a chunk: at most 32 MiB of integers, small enough that every thread has several."""
+    share = -(-rows // (4 * threads_available()))
+    return max(_ROWS, min(_CHUNK_ROWS, share, (1 << 22) // columns))
+
+
+def add_contributions(
+    sums: NDArray[np.uint64], points: NDArray[np.generic], features: FourierMap, words: NDArray[np.int64]
+) -> None:
+    """Add the contributions of records to the sums, modulo 2^64, in place.
+
+    Args:
+        sums: (2, m) uint64: cosine sums, sine sums.
+        points: (rows, d) real records.
+        features: the public map.
+        words: `tiles(features.words)`, kept by the caller across chunks.
+    """
+    count, table = features.features, features.table
+
+    def work(chunk: slice) -> NDArray[np.int64]:
+        local = np.zeros((2, words.shape[0], _TILE), dtype=np.int64)
+        _accumulate(features.integers(points[chunk], clip=True), words, table, local[0], local[1])
+        return local
+
+    parts: list[NDArray[np.int64]] = []
+    _run(lambda chunk: parts.append(work(chunk)), len(points), _chunk_rows(len(points), points.shape[1]))
+    for part in parts:
+        sums += part.reshape(2, -1)[:, :count].view(np.uint64)
+
+
+def answer(
+    sums: NDArray[np.int64],
+    points: NDArray[np.generic],
+    features: FourierMap,
+    words: NDArray[np.int64],
+    block: int,
+) -> NDArray[np.float64]:
+    """Return the moments of the m terms c_j cos<w_j, y> + s_j sin<w_j, y>, in units of one record.
+
+    Args:
+        sums: (2, m) int64, noisy, in grid units.
+        points: (rows, d) real queries.
+        features: the public map.
+        words: `tiles(features.words)`.
+        block: terms that belong together (orthogonal frequencies) for the second and third moment.
+
+    Returns:
+        (rows, 3) float64: sum of terms; sum of squared block sums; sum of block sum times block size. A
+        query's row does not depend on the other queries of its batch.
+    """
+    scaled = np.zeros((2, words.shape[0] * _TILE))
+    scaled[:, : features.features] = sums * float(4.0**-features.grid_bits)
+    cosines, sines = scaled.reshape(2, words.shape[0], _TILE)
+    out = np.empty((len(points), 3))
+
+    def work(chunk: slice) -> None:
+        integers = features.integers(points[chunk], clip=False)
+        _evaluate(integers, words, features.table, cosines, sines, features.features, block, out[chunk])
+
+    _run(work, len(points), min(256, _chunk_rows(len(points), points.shape[1])))
+    return out
