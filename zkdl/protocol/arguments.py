@@ -63,7 +63,7 @@ def sumcheck(
     for k in range(num_vars):
 
         def sent() -> Sequence[int]:
-            assert tables is not None  # noqa: S101 - the channel calls this on the prover's side only
+            assert tables is not None
             c = tables.coefficients()
             c += [0] * (degree + 1 - len(c))
             return [c[0], *c[2:]]

@@ -16,7 +16,7 @@ from zkdl.protocol.sampling import batches
 from zkdl.protocol.statement import Statement
 from zkdl.protocol.transcript import FR_MODULUS as R
 
-RangeArgument = Literal["bits"]
+RangeArgument = Literal["lookup", "bits"]
 DATA_BLOCK: BlockName = ("data", 0)
 
 
@@ -30,7 +30,7 @@ class Instance:
     """
 
     statement: Statement
-    ranges: RangeArgument = "bits"
+    ranges: RangeArgument = "lookup"
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -98,6 +98,24 @@ class Instance:
         for i in range(self.statement.settings.activation_bits):
             shapes.append(((*DATA_BLOCK, "bit", i), self.data_block.shape))
         return Stack.build(shapes, self.statement.row_bits)
+
+    @cached_property
+    def multiplicities(self) -> Stack:
+        """Layout of the lookup table (range argument ``lookup``): block ("range", n) is 0 .. 2^n - 1."""
+        widths = {*self.cell_ranges.values(), self.statement.settings.activation_bits}
+        shapes: list[tuple[BlockName, tuple[int, ...]]] = [(("range", n), (1 << n,)) for n in sorted(widths)]
+        return Stack.build(shapes, self.statement.row_bits)
+
+    @property
+    def range_poly(self) -> str:
+        """The polynomial that the range argument commits beside the cells."""
+        return "bits" if self.ranges == "bits" else "multiplicities"
+
+    def stack(self, poly: str) -> Stack:
+        """The layout of a committed polynomial other than the data."""
+        if poly not in ("cells", "bits", "multiplicities", "final"):
+            raise ValueError(f"no stack is called {poly!r}")
+        return getattr(self, poly)
 
     @cached_property
     def final(self) -> Stack:

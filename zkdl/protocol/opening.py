@@ -8,50 +8,46 @@ coordinates and an inner-product argument settles the rest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from zkdl import arithmetic as za
 from zkdl.errors import Reason
 from zkdl.protocol.arguments import inner_product, quadratic, random_combination, sumcheck
 from zkdl.protocol.channel import Channel, Rows, Section
 from zkdl.protocol.claims import BlockPart, Claims, Part
 from zkdl.protocol.instance import Instance
-from zkdl.protocol.layout import Stack
 from zkdl.protocol.matmul import padding_factor
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.work import Work
 
-GROUPS: tuple[tuple[Reason, tuple[str, ...]], ...] = (
-    (Reason.OPENING, ("cells", "bits")),
-    (Reason.DATA, ("data",)),
-    (Reason.WEIGHTS, ("final",)),
-)
-"""Polynomials that share one inner product, and what its failure means."""
 
-POLYS = tuple(poly for _, polys in GROUPS for poly in polys)
-
-
-def stack_of(instance: Instance, poly: str) -> Stack:
-    """The layout of a committed polynomial other than the data."""
-    return {"cells": instance.cells, "bits": instance.bits, "final": instance.final}[poly]
+def groups(instance: Instance) -> tuple[tuple[Reason, tuple[str, ...]], ...]:
+    """Polynomials that share one inner product, and what its failure means."""
+    return (
+        (Reason.OPENING, ("cells", instance.range_poly)),
+        (Reason.DATA, ("data",)),
+        (Reason.WEIGHTS, ("final",)),
+    )
 
 
 def poly_vars(instance: Instance, poly: str) -> int:
     """Variables of a committed polynomial."""
-    return instance.data_vars if poly == "data" else stack_of(instance, poly).num_vars
+    return instance.data_vars if poly == "data" else instance.stack(poly).num_vars
 
 
 def _weights_at(
-    instance: Instance, entries: list[tuple[int, list[Part]]], point: list[int]
+    instance: Instance, entries: list[tuple[int, list[Part]]], polys: Sequence[str], point: list[int]
 ) -> dict[str, int]:
     """MLE at ``point`` of the combined weights of every polynomial."""
     row_bits = instance.statement.row_bits
     eq_columns = za.multilinear.eq_table(point[:row_bits])
     eq_rows = za.multilinear.eq_table(point[row_bits : instance.data_vars])
-    caches: dict[str, dict[tuple[int, ...], int]] = {poly: {} for poly in POLYS}
-    out = dict.fromkeys(POLYS, 0)
+    caches: dict[str, dict[tuple[int, ...], int]] = {poly: {} for poly in polys}
+    out = dict.fromkeys(polys, 0)
     for power, parts in entries:
         for part in parts:
             if isinstance(part, BlockPart):
-                stack = stack_of(instance, part.poly)
+                stack = instance.stack(part.poly)
                 rho = point[: stack.num_vars]
                 value = part.evaluate(stack, rho, caches[part.poly])
                 out[part.poly] = (out[part.poly] + power * value) % R
@@ -69,37 +65,39 @@ def opening(
     they fit; per group the combination and the inner-product argument.
     """
     ch.section(Section.OPENING)
+    grouped = groups(instance)
+    polys = tuple(poly for _, members in grouped for poly in members)
     powers, claim = random_combination(ch.challenge("opening/combine"), [h for h, _ in claims.entries])
     entries = [(power, parts) for power, (_, parts) in zip(powers, claims.entries, strict=True)]
-    num_vars = max(poly_vars(instance, poly) for poly in POLYS)
+    num_vars = max(poly_vars(instance, poly) for poly in polys)
     point, end = sumcheck(
         ch,
         "opening",
         claim,
         num_vars,
         2,
-        lambda: work.opening_rounds(entries, POLYS),  # type: ignore[union-attr]
+        lambda: work.opening_rounds(entries, polys),  # type: ignore[union-attr]
     )
     values = ch.scalars(
         "opening/values",
-        len(POLYS),
-        lambda: [work.opening_value(poly) for poly in POLYS],  # type: ignore[union-attr]
+        len(polys),
+        lambda: [work.opening_value(poly) for poly in polys],  # type: ignore[union-attr]
     )
-    by_poly = dict(zip(POLYS, values, strict=True))
-    weights = _weights_at(instance, entries, point)
-    for poly in POLYS:
+    by_poly = dict(zip(polys, values, strict=True))
+    weights = _weights_at(instance, entries, polys, point)
+    for poly in polys:
         factor = padding_factor(point, poly_vars(instance, poly))
         end = end - factor * weights[poly] % R * by_poly[poly]
     quadratic(ch, "opening/final", [], end)
 
     row_bits = instance.statement.row_bits
     columns = za.multilinear.eq_table(point[:row_bits])
-    for reason, polys in GROUPS:
+    for reason, members in grouped:
         chi, power = ch.challenge(f"opening/{reason}/combine"), 1
         vector, value = None, None
-        for poly in polys:
+        for poly in members:
             eq_rows = za.multilinear.eq_table(point[row_bits : poly_vars(instance, poly)])
-            live = slice(len(instance.used_records)) if poly == "data" else stack_of(instance, poly).live_rows
+            live = slice(len(instance.used_records)) if poly == "data" else instance.stack(poly).live_rows
             folded = power * ch.combine(rows[poly], eq_rows[live])
             vector = folded if vector is None else vector + folded
             value = power * by_poly[poly] if value is None else value + power * by_poly[poly]

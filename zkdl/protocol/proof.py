@@ -4,7 +4,7 @@ Layout, all integers little-endian:
 
     8 bytes   magic "ZKDLPRF\\0"
     2 bytes   format version
-    1 byte    range argument (0: bits)
+    1 byte    range argument (0: bits, 1: lookup)
     32 bytes  SHA-256 of the statement's canonical bytes
     per section, in the order of `Section`: 1 byte tag, 4 bytes length, content
 
@@ -23,7 +23,7 @@ from zkdl.protocol.files import write_whole
 
 MAGIC = b"ZKDLPRF\0"
 FORMAT_VERSION = 1
-RANGE_CODES = {"bits": 0}
+RANGE_CODES = {"bits": 0, "lookup": 1}
 MAX_PROOF_BYTES = 1 << 30
 _HEADER = len(MAGIC) + 2 + 1 + 32
 _TAGS = {section: k + 1 for k, section in enumerate(Section)}

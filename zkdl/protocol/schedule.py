@@ -5,6 +5,7 @@ from __future__ import annotations
 from zkdl.protocol.channel import Channel, Section
 from zkdl.protocol.claims import Claims
 from zkdl.protocol.instance import Instance
+from zkdl.protocol.lookup import range_lookup
 from zkdl.protocol.matmul import matmul
 from zkdl.protocol.opening import opening
 from zkdl.protocol.ranges import range_bits
@@ -22,18 +23,20 @@ def run(ch: Channel, instance: Instance, work: Work | None) -> None:
     challenges in the same order.
 
     *Transcript*: the statement's canonical bytes and the name of the range argument come before
-    anything else; then commitments to cells and bits; then the arguments in the order of
-    `Section`.
+    anything else; then commitments to the cells and to bits or multiplicities; then the arguments
+    in the order of `Section`.
     """
     ch.absorb("statement", instance.statement.canonical_bytes())
     ch.absorb("ranges", instance.ranges.encode())
     ch.section(Section.COMMITMENTS)
     rows = {"data": ch.known_rows("data"), "final": ch.known_rows("final")}
-    for poly, stack in (("cells", instance.cells), ("bits", instance.bits)):
-        rows[poly] = ch.rows(poly, len(stack.live_rows), lambda poly=poly: work.rows(poly))  # type: ignore[union-attr,misc]
+    for poly in ("cells", instance.range_poly):
+        count = len(instance.stack(poly).live_rows)
+        rows[poly] = ch.rows(poly, count, lambda poly=poly: work.rows(poly))  # type: ignore[union-attr,misc]
     claims = Claims()
     products = matmul(ch, instance, claims, work)
     updates = update(ch, instance, claims, products, work)
     zkrelu(ch, instance, claims, updates, work)
-    range_bits(ch, instance, claims, work)
+    argument = range_bits if instance.ranges == "bits" else range_lookup
+    argument(ch, instance, claims, work)
     opening(ch, instance, claims, rows, work)

@@ -12,6 +12,7 @@ from zkdl.protocol.arguments import Rounds
 from zkdl.protocol.claims import Part
 
 if TYPE_CHECKING:
+    from zkdl.protocol.lookup import LookupChallenges
     from zkdl.protocol.matmul import MatmulPoints
     from zkdl.protocol.update import UpdatePoints
     from zkdl.protocol.zkrelu import ReluPoints
@@ -43,6 +44,18 @@ class Work(Protocol):
 
     def booleanity_rounds(self, point: Sequence[int]) -> Rounds:
         """Tables of sum_x eq(point, x) (b(x)^2 - b(x)) over all bits."""
+
+    def lookup_start(self, challenges: LookupChallenges) -> None:
+        """Build the fraction trees."""
+
+    def lookup_roots(self) -> list[int]:
+        """p, q and 1/q of every tree."""
+
+    def lookup_rounds(self, layer: int, point: list[int], coefs: dict[str, tuple[int, int]]) -> Rounds:
+        """Tables of one layer of all trees in ``coefs``."""
+
+    def lookup_values(self, tree: str) -> list[int]:
+        """p0, p1, q0, q1 of a tree at the end of the current layer."""
 
     def opening_rounds(self, entries: Sequence[tuple[int, Sequence[Part]]], polys: Sequence[str]) -> Rounds:
         """Tables of the combined claims: for each polynomial its values and its weights."""

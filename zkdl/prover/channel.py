@@ -113,7 +113,7 @@ class ProverChannel:
         self._transcript.absorb(label.encode(), data)
 
     def points(self, label: str, count: int, points: Callable[[], Array] | None = None) -> list[int]:
-        assert points is not None  # noqa: S101 - the schedule always brings the prover's points
+        assert points is not None
         self._write(label, b"".join(za.g1.to_bytes(points())))
         return [-1] * count
 
@@ -131,7 +131,7 @@ class ProverChannel:
     def rows(
         self, label: str, count: int, matrix: Callable[[], NDArray[np.integer]] | None = None
     ) -> SecretRows:
-        assert matrix is not None  # noqa: S101 - the schedule always brings the prover's rows
+        assert matrix is not None
         rows = matrix()
         blinds = self._randomness.elements(count)
         self._write(label, b"".join(za.g1.to_bytes(commit_rows(rows, blinds))))
@@ -145,7 +145,7 @@ class ProverChannel:
         return SecretVector(za.multilinear.vecmat(weights, rows.matrix), int(blind))
 
     def clear(self, label: str, count: int, values: Callable[[], Sequence[int]] | None = None) -> list[int]:
-        assert values is not None  # noqa: S101 - the schedule always brings the prover's answers
+        assert values is not None
         out = [v % R for v in values()]
         self._write(label, b"".join(v.to_bytes(32, "little") for v in out))
         return out

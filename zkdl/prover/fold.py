@@ -22,7 +22,8 @@ class FoldProver:
 
     def __init__(self, vector: Array, weights: Array, blind: int, base: int, randomness: Randomness) -> None:
         n = len(weights)
-        self._vector = np.array(vector[:n])
+        # A record is shorter than a row: the rest of its row is zero.
+        self._vector = np.concatenate([vector, za.Fr.zeros(n - len(vector))])
         self._weights = np.array(weights)
         self._blind = blind
         self._base = base

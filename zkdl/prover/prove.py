@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 
@@ -43,7 +44,7 @@ def prove(
     statement: Statement,
     witness: Witness,
     *,
-    ranges: str = "bits",
+    ranges: str = "lookup",
     check_witness: bool = True,
     progress: Progress | None = None,
     randomness: Randomness | None = None,
@@ -53,7 +54,7 @@ def prove(
     Args:
         statement: the public statement.
         witness: every integer of the run and the blindings of the statement's commitments.
-        ranges: the range argument, ``"bits"``.
+        ranges: the range argument, ``"lookup"`` or ``"bits"`` (the slow baseline).
         check_witness: recompute the whole relation first and refuse a wrong witness. Without it
             the prover goes through the motions whatever the witness: for tests of the verifier.
         progress: called with the name of the phase and the fraction done.
@@ -86,6 +87,6 @@ def prove(
     run(channel, instance, ProverWork(instance, tensors))
     end = time.perf_counter()
     marks = [("witness", start), *channel.starts, ("end", end)]
-    phases = {name: later - at for (name, at), (_, later) in zip(marks, marks[1:], strict=False)}
+    phases = {name: later - at for (name, at), (_, later) in itertools.pairwise(marks)}
     sections = {section: bytes(data) for section, data in channel.sections.items()}
     return Proof(encode(ranges, statement.digest(), sections), phases)

@@ -55,8 +55,11 @@ class Tensors:
         self.tables: dict[str, NDArray[np.integer]] = {
             "cells": instance.cells.table(cells),
             "final": instance.final.table(final),
-            "bits": instance.bits.table(self._bit_blocks(cells), np.int8),
         }
+        if instance.ranges == "bits":
+            self.tables["bits"] = instance.bits.table(self._bit_blocks(cells), np.int8)
+        else:
+            self.tables["multiplicities"] = self._multiplicities()
         self._eq_cache: dict[tuple[int, ...], Array] = {}
 
     def _cell_blocks(self, witness: Witness) -> dict[BlockName, NDArray[np.integer]]:
@@ -99,6 +102,26 @@ class Tensors:
             out[(*DATA_BLOCK, "bit", i)] = ((records >> i) & 1).astype(np.int8)
         return out
 
+    def _multiplicities(self) -> Integers:
+        """How often every table entry occurs, over all cells and numbers of used records, padding too.
+
+        Values outside their range are not counted: the two fraction sums then differ.
+        """
+        stack = self.instance.multiplicities
+        out = np.zeros(1 << stack.num_vars, dtype=np.int64)
+
+        def count(values: NDArray[np.integer], width: int) -> None:
+            block = stack.block(("range", width))
+            inside = values[(values >= 0) & (values < block.size)]
+            out[block.offset : block.offset + block.size] += np.bincount(inside, minlength=block.size)
+
+        cells = self.tables["cells"]
+        for block in self.instance.cells.blocks:
+            count(cells[block.offset : block.offset + block.size], self.instance.cell_ranges[block.name])
+        bits = self.instance.statement.settings.activation_bits
+        count(self.instance.data_block.pad(self.data.T + (1 << (bits - 1))), bits)
+        return out
+
     def eq_table(self, point: tuple[int, ...]) -> Array:
         """eq(point, .), cached for the few points that many blocks share; do not modify."""
         if point not in self._eq_cache:
@@ -111,8 +134,7 @@ class Tensors:
         """Where a block of ``size`` entries lies in the flat table of ``poly``."""
         if block is None:
             return slice(0, size)
-        stack = {"cells": self.instance.cells, "bits": self.instance.bits, "final": self.instance.final}[poly]
-        offset = stack.block(block).offset
+        offset = self.instance.stack(poly).block(block).offset
         return slice(offset, offset + size)
 
     def evaluate(self, parts: Sequence[Part]) -> int:

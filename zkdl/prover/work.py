@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from zkdl import arithmetic as za
 from zkdl.protocol.claims import DataPart, Part
 from zkdl.protocol.instance import Instance
+from zkdl.protocol.lookup import LookupChallenges
 from zkdl.protocol.matmul import MatmulPoints
-from zkdl.protocol.opening import poly_vars, stack_of
+from zkdl.protocol.opening import poly_vars
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.update import UpdatePoints
 from zkdl.protocol.zkrelu import ReluPoints, place_point
 from zkdl.prover import matmul, update
+from zkdl.prover.lookup import FractionTrees
 from zkdl.prover.rounds import ProductRounds, Term
 from zkdl.prover.tensors import Tensors
 
@@ -32,7 +34,7 @@ class ProverWork:
         self._rounds: dict[str, ProductRounds] = {}
 
     def rows(self, poly: str) -> NDArray[np.integer]:
-        return stack_of(self._instance, poly).rows(self._tensors.tables[poly])
+        return self._instance.stack(poly).rows(self._tensors.tables[poly])
 
     def evaluate(self, parts: Sequence[Part]) -> int:
         return self._tensors.evaluate(parts)
@@ -45,7 +47,7 @@ class ProverWork:
         return self._rounds["matmul"].value(f"{family}{layer}")
 
     def update_rounds(self, points: UpdatePoints) -> ProductRounds:
-        assert self._slices is not None  # noqa: S101 - the schedule runs the products first
+        assert self._slices is not None
         return self._keep("update", update.rounds(self._instance, self._tensors, self._slices, points))
 
     def update_value(self, family: str, layer: int) -> int:
@@ -83,6 +85,18 @@ class ProverWork:
         }
         terms = [Term(1, ("eq", "bit", "bit")), Term(R - 1, ("eq", "bit"))]
         return self._keep("ranges", ProductRounds(tables, terms, len(point)))
+
+    def lookup_start(self, challenges: LookupChallenges) -> None:
+        self._trees = FractionTrees(self._instance, self._tensors, challenges)
+
+    def lookup_roots(self) -> list[int]:
+        return self._trees.roots()
+
+    def lookup_rounds(self, layer: int, point: list[int], coefs: dict[str, tuple[int, int]]) -> ProductRounds:
+        return self._trees.rounds(layer, point, coefs)
+
+    def lookup_values(self, tree: str) -> list[int]:
+        return self._trees.values(tree)
 
     def opening_rounds(
         self, entries: Sequence[tuple[int, Sequence[Part]]], polys: Sequence[str]

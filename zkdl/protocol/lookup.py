@@ -1,0 +1,174 @@
+"""Range argument ``lookup``: every cell is an entry of a public table (logUp by fraction trees).
+
+The table lists (width, v) for every bit width in use and every v below 2^width; cell x of a block of
+width n is the pair (n, value). With alpha and beta drawn after the cells and the multiplicities m
+are committed,
+
+    sum_cells 1 / (alpha - value - beta width) = sum_table m / (alpha - v - beta width)
+
+holds as an identity of rational functions only if every cell is in the table. Beta is random, so a
+field element cannot pass for an entry of another width. Each sum is the root p/q of a binary tree of
+fractions, p0/q0 + p1/q1 = (p0 q1 + p1 q0) / (q0 q1); one sumcheck per layer carries claims on p and q
+from the roots to the leaves, for all trees together. Leaf denominators are linear in committed
+polynomials, leaf numerators public or the multiplicities. Nothing but multiplicities is committed
+besides the cells, and the roots' denominators are proved to have inverses.
+
+Source: Haboeck (2022), Papini and Haboeck (2023).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zkdl import arithmetic as za
+from zkdl.protocol.arguments import quadratic, sumcheck
+from zkdl.protocol.channel import Channel, Handle, Section
+from zkdl.protocol.claims import BlockPart, Claims, DataPart, Part
+from zkdl.protocol.instance import Instance
+from zkdl.protocol.publics import eq, eq_index, prefix
+from zkdl.protocol.transcript import FR_MODULUS as R
+from zkdl.protocol.work import Work
+
+TREES = ("cells", "data", "table")
+"""The three fraction sums: cells, numbers of the used records, table entries."""
+
+
+@dataclass(frozen=True)
+class LookupChallenges:
+    """alpha and beta of the identity."""
+
+    alpha: int
+    beta: int
+
+
+def tree_vars(instance: Instance, tree: str) -> int:
+    """Depth of a tree: variables of its leaves."""
+    if tree == "cells":
+        return instance.cells.num_vars
+    return instance.data_block.num_vars if tree == "data" else instance.multiplicities.num_vars
+
+
+def _leaf_claims(
+    instance: Instance, claims: Claims, tree: str, c: LookupChallenges, point: list[int], p: Handle, q: Handle
+) -> Handle:
+    """Hand leaf claims to the opening; returns what must be zero of a public numerator."""
+    if tree == "table":
+        claims.add(p, [BlockPart("multiplicities", None, 1, tuple(point))])
+        return q - _table_at(instance, c, point)
+    if tree == "cells":
+        covered = tags = 0
+        for block in instance.cells.blocks:
+            n = block.num_vars
+            weight = eq_index(point[n:], block.offset >> n)
+            covered += weight
+            tags += weight * instance.cell_ranges[block.name]
+        parts: list[Part] = [BlockPart("cells", None, 1, tuple(point))]
+        # Entries that belong to no block are the fraction 0 / 1.
+        constant = c.alpha * covered + 1 - covered - c.beta * tags
+        claims.add(constant % R - q, parts)
+        return p - covered % R
+    settings = instance.statement.settings
+    records = len(instance.used_records)
+    record_vars = instance.data_block.axis_vars[1]
+    z_u, z_c = point[:record_vars], point[record_vars:]
+    rows = za.multilinear.eq_table(z_u)[:records]
+    offset = 1 << (settings.activation_bits - 1)
+    real = prefix(z_u, records) * prefix(z_c, instance.data_columns) % R
+    constant = c.alpha - offset * real - c.beta * settings.activation_bits
+    claims.add(constant % R - q, [DataPart(1, rows, 0, instance.data_columns, tuple(z_c))])
+    return p - 1
+
+
+def _table_at(instance: Instance, c: LookupChallenges, point: list[int]) -> int:
+    """Leaf denominator of the table at a point; unused entries repeat the first entry."""
+    out = rest = 0
+    for block in instance.multiplicities.blocks:
+        n, width = block.num_vars, int(block.name[1])
+        weight = eq_index(point[n:], block.offset >> n)
+        value = sum(r << i for i, r in enumerate(point[:n]))
+        out += weight * (c.alpha - value - c.beta * width)
+        rest += weight
+    first = int(instance.multiplicities.blocks[0].name[1])
+    return (out + (1 - rest) * (c.alpha - c.beta * first)) % R
+
+
+def range_lookup(ch: Channel, instance: Instance, claims: Claims, work: Work | None) -> None:
+    """Prove that every cell and every number of a used record lies in its range.
+
+    *Transcript*: alpha and beta; the roots and the inverses of their denominators with two closing
+    relations; per layer of the trees the combination, the rounds, four evaluations per tree, a
+    closing relation and the challenge that joins the halves; last, the public leaf values.
+    """
+    ch.section(Section.RANGES)
+    c = LookupChallenges(ch.challenge("lookup/alpha"), ch.challenge("lookup/beta"))
+    ch.compute(lambda: work.lookup_start(c))  # type: ignore[union-attr]
+    roots = ch.scalars("lookup/roots", 3 * len(TREES), lambda: work.lookup_roots())  # type: ignore[union-attr]
+    state: dict[str, tuple[Handle, Handle]] = {}
+    inverses: dict[str, Handle] = {}
+    for k, tree in enumerate(TREES):
+        p, q, inverses[tree] = roots[3 * k : 3 * k + 3]
+        state[tree] = (p, q)
+    one = 0 * roots[0] + 1
+    for tree in TREES:
+        quadratic(ch, f"lookup/inverse/{tree}", [(1, state[tree][1], inverses[tree])], one)
+    signs = {"cells": 1, "data": 1, "table": R - 1}
+    quadratic(ch, "lookup/sum", [(signs[t], state[t][0], inverses[t]) for t in TREES], 0 * roots[0])
+
+    point: list[int] = []
+    public: list[Handle] = []
+    for layer in range(max(tree_vars(instance, tree) for tree in TREES)):
+        active = [tree for tree in TREES if tree_vars(instance, tree) > layer]
+        point = _layer(ch, layer, point, active, state, work)
+        for tree in active:
+            if tree_vars(instance, tree) == layer + 1:
+                public.append(_leaf_claims(instance, claims, tree, c, point, *state[tree]))
+    gamma, power, total = ch.challenge("lookup/leaves"), 1, 0 * roots[0]
+    for handle in public:
+        total, power = total + power * handle, power * gamma % R
+    quadratic(ch, "lookup/leaves", [], total)
+
+
+def _layer(
+    ch: Channel,
+    layer: int,
+    point: list[int],
+    active: list[str],
+    state: dict[str, tuple[Handle, Handle]],
+    work: Work | None,
+) -> list[int]:
+    """Claims on layer ``layer`` (2^layer fractions) become claims on the next; returns their point."""
+    lam = ch.challenge("lookup/combine")
+    coefs: dict[str, tuple[int, int]] = {}
+    claim, power = None, 1
+    for tree in active:
+        coefs[tree] = (power, power * lam % R)
+        p, q = state[tree]
+        part = coefs[tree][0] * p + coefs[tree][1] * q
+        claim = part if claim is None else claim + part
+        power = coefs[tree][1] * lam % R
+    rho, end = sumcheck(
+        ch,
+        f"lookup/{layer}",
+        claim,
+        layer,
+        3,
+        lambda: work.lookup_rounds(layer, point, coefs),  # type: ignore[union-attr]
+    )
+    values = ch.scalars(
+        f"lookup/{layer}/values",
+        4 * len(active),
+        lambda: [v for tree in active for v in work.lookup_values(tree)],  # type: ignore[union-attr]
+    )
+    weight = eq(point, rho)
+    terms = []
+    halves: dict[str, list[Handle]] = {}
+    for k, tree in enumerate(active):
+        p0, p1, q0, q1 = halves[tree] = values[4 * k : 4 * k + 4]
+        a, b = (weight * coef % R for coef in coefs[tree])
+        terms += [(a, p0, q1), (a, p1, q0), (b, q0, q1)]
+    quadratic(ch, f"lookup/{layer}/final", terms, end)
+    mu = ch.challenge("lookup/join")
+    for tree in active:
+        p0, p1, q0, q1 = halves[tree]
+        state[tree] = (p0 + mu * (p1 - p0), q0 + mu * (q1 - q0))
+    return [*rho, mu]
