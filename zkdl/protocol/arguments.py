@@ -84,12 +84,19 @@ def sumcheck(
     return point[::-1], claim
 
 
-def quadratic(ch: Channel, label: str, terms: Sequence[tuple[int, Handle, Handle]], target: Handle) -> None:
+def quadratic(
+    ch: Channel,
+    label: str,
+    terms: Sequence[tuple[int, Handle, Handle]],
+    target: Handle,
+    reason: Reason | None = None,
+) -> None:
     """Prove sum_i k_i a_i b_i = target for committed a_i, b_i and public k_i.
 
     Three moves: masks x of every distinct factor and the two lower coefficients of
     sum k (e a + x_a)(e b + x_b) = e^2 target + e T1 + T0; a challenge e; the masked factors and
     the blinding of the right side. With no terms it proves that ``target`` is a commitment to zero.
+    ``reason`` is what a failure means, by default that of the section.
 
     *Transcript*: one mask per distinct factor, T1 (if any term) and T0; the challenge; per factor
     its masked value and blinding; the blinding of the equation. Special soundness from three
@@ -113,13 +120,14 @@ def quadratic(ch: Channel, label: str, terms: Sequence[tuple[int, Handle, Handle
     crossed = ch.scalars(f"{label}/cross", 2 if terms else 1, cross)
     e = ch.challenge(f"{label}/e")
     opened = {
-        key: ch.reveal(f"{label}/factor", e * factor + masks[order[key]]) for key, factor in factors.items()
+        key: ch.reveal(f"{label}/factor", e * factor + masks[order[key]], reason)
+        for key, factor in factors.items()
     }
     total = sum(k * opened[id(a)] * opened[id(b)] for k, a, b in terms) % R
     right = e * e % R * target + crossed[-1]
     if terms:
         right = right + e * crossed[0]
-    ch.reveal_as(f"{label}/equation", right, total)
+    ch.reveal_as(f"{label}/equation", right, total, reason)
 
 
 def inner_product(

@@ -91,10 +91,10 @@ class Channel(Protocol):
     def value(self, handle: Handle) -> int:
         """The committed value; on the prover's side only."""
 
-    def reveal(self, label: str, handle: Handle) -> int:
+    def reveal(self, label: str, handle: Handle, reason: Reason | None = None) -> int:
         """Open a handle in the clear; only behind a mask."""
 
-    def reveal_as(self, label: str, handle: Handle, value: int) -> None:
+    def reveal_as(self, label: str, handle: Handle, value: int, reason: Reason | None = None) -> None:
         """Open a handle to a value that both sides know; only behind a mask."""
 
     def fold_start(self, vector: Vector, weights: Array, claim: Handle, base: int) -> Any:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ class Block:
         inner = self.size >> self.axis_vars[0]
         return self.shape[0] * inner
 
-    def pad(self, values: NDArray[np.integer]) -> NDArray[np.integer]:
+    def pad(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return ``values`` padded with zeros, flat, length ``size``."""
         if values.shape != self.shape:
             raise InputError(f"block {self.name}: values have shape {values.shape}, expected {self.shape}")
@@ -199,10 +200,12 @@ def choose_row_bits(
 
     The file holds one point per row of cells and of weights; the opening and the verifier's last
     multi-scalar multiplication cost one full-size scalar per entry of a row, and a row must hold
-    one whole record. Near the square root of the number of cells both are small.
+    one whole record. Near the square root of the number of cells (and lookup table entries) both are
+    small.
     """
     shapes = cell_shapes(widths, batch_size, steps, limb_widths, (16, 16))
     cells = sum(prod(1 << log2_ceil(n) for n in shape) for _, shape, _ in shapes)
+    cells += sum(1 << width for width in {width for *_, width in shapes})
     weights = sum((widths[k - 1] + bias) * widths[k] for k in range(1, len(widths)))
     record = widths[0] + widths[-1]
     balanced = (log2_ceil(max(cells, weights, 1)) + 2) // 2

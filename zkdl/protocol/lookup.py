@@ -21,6 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zkdl import arithmetic as za
+from zkdl.errors import Reason
 from zkdl.protocol.arguments import quadratic, sumcheck
 from zkdl.protocol.channel import Channel, Handle, Section
 from zkdl.protocol.claims import BlockPart, Claims, DataPart, Part
@@ -112,7 +113,13 @@ def range_lookup(ch: Channel, instance: Instance, claims: Claims, work: Work | N
     for tree in TREES:
         quadratic(ch, f"lookup/inverse/{tree}", [(1, state[tree][1], inverses[tree])], one)
     signs = {"cells": 1, "data": 1, "table": R - 1}
-    quadratic(ch, "lookup/sum", [(signs[t], state[t][0], inverses[t]) for t in TREES], 0 * roots[0])
+    quadratic(
+        ch,
+        "lookup/sum",
+        [(signs[t], state[t][0], inverses[t]) for t in TREES],
+        0 * roots[0],
+        Reason.MULTIPLICITY,
+    )
 
     point: list[int] = []
     public: list[Handle] = []

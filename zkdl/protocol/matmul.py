@@ -98,7 +98,7 @@ def claimed_scalars(
     """Commit to functional values (parts plus constant) and leave each claim to the opening."""
 
     def values() -> list[int]:
-        assert work is not None  # noqa: S101 - runs on the prover's side only
+        assert work is not None
         return [(work.evaluate(parts) + constant) % R for parts, constant in functionals]
 
     handles = ch.scalars(label, len(functionals), values)

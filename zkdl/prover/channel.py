@@ -153,11 +153,11 @@ class ProverChannel:
     def value(self, handle: Secret) -> int:
         return handle.value
 
-    def reveal(self, label: str, handle: Secret) -> int:
+    def reveal(self, label: str, handle: Secret, reason: Reason | None = None) -> int:
         self.clear(label, 2, lambda: [handle.value, handle.blind])
         return handle.value
 
-    def reveal_as(self, label: str, handle: Secret, value: int) -> None:
+    def reveal_as(self, label: str, handle: Secret, value: int, reason: Reason | None = None) -> None:
         self.clear(label, 1, lambda: [handle.blind])
 
     def fold_start(self, vector: SecretVector, weights: Array, claim: Secret, base: int) -> FoldProver:

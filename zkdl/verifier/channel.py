@@ -127,14 +127,14 @@ class VerifierChannel:
     def value(self, handle: Form) -> int:
         raise RuntimeError("the verifier does not know committed values")
 
-    def reveal(self, label: str, handle: Form) -> int:
+    def reveal(self, label: str, handle: Form, reason: Reason | None = None) -> int:
         value, blind = self.clear(label, 2)
-        self._equations.require(self._reason, label, handle - Form({VALUE: value, BLIND: blind}))
+        self._equations.require(reason or self._reason, label, handle - Form({VALUE: value, BLIND: blind}))
         return value
 
-    def reveal_as(self, label: str, handle: Form, value: int) -> None:
+    def reveal_as(self, label: str, handle: Form, value: int, reason: Reason | None = None) -> None:
         (blind,) = self.clear(label, 1)
-        self._equations.require(self._reason, label, handle - Form({VALUE: value, BLIND: blind}))
+        self._equations.require(reason or self._reason, label, handle - Form({VALUE: value, BLIND: blind}))
 
     def fold_start(self, vector: Form, weights: Array, claim: Form, base: int) -> Any:
         raise RuntimeError("the verifier does not fold")
