@@ -4,6 +4,8 @@
 // so entry i pairs with entry i + h and the pair is the line t[i] + X (t[i+h] - t[i]). The round polynomial is
 // sum_{i<h} prod over tables of their lines, handed back as coefficients, constant term first.
 //
+// From the second round on, fold and round run fused: one pass over memory instead of two.
+//
 // Every body is a function of (thread index, number of threads or length). Kernels that synchronise are cut into
 // phases at their barriers, so that a host build runs each phase for all threads in turn.
 #include "field.cuh"
@@ -14,25 +16,27 @@ constexpr u32 ROUND_THREADS = 128;  // a power of two: the tree in `tree_phase` 
 
 // ---- bodies ----------------------------------------------------------------------------------------------------
 
+// low + r (high - low): the line of a pair at r.
+ZKDL_FN Fr line_at(const Fr& low, const Fr& high, const Fr& r) {
+    return add(low, mul(r, sub(high, low)));
+}
+
 // t[i] <- t[i] + r (t[i+h] - t[i]) for i < h, in place: thread i alone touches i and i + h.
 ZKDL_FN void fold_body(Fr* t, const Fr& r, u64 half, u64 i) {
-    if (i >= half) return;
-    const Fr low = load(t + i);
-    t[i] = add(low, mul(r, sub(load(t + i + half), low)));
+    if (i < half) t[i] = line_at(load(t + i), load(t + i + half), r);
 }
 
 // A round is summed as values at points (cheaper than coefficients) and turned into coefficients once, at the end.
+// `low[j]` and `high[j]` are the pair of table j, that is its line at 0 and at 1.
 
 // f g: values at 0, 1 and infinity (the coefficient of X^2).
 struct Quadratic {
-    static constexpr int sums = 3;
+    static constexpr int factors = 2, sums = 3;
 
-    ZKDL_FN static void accumulate(Fr* s, const Fr* const* t, u64 half, u64 i) {
-        const Fr f0 = load(t[0] + i), f1 = load(t[0] + i + half);
-        const Fr g0 = load(t[1] + i), g1 = load(t[1] + i + half);
-        s[0] = add(s[0], mul(f0, g0));
-        s[1] = add(s[1], mul(f1, g1));
-        s[2] = add(s[2], mul(sub(f1, f0), sub(g1, g0)));
+    ZKDL_FN static void accumulate(Fr* s, const Fr* low, const Fr* high) {
+        s[0] = add(s[0], mul(low[0], low[1]));
+        s[1] = add(s[1], mul(high[0], high[1]));
+        s[2] = add(s[2], mul(sub(high[0], low[0]), sub(high[1], low[1])));
     }
 
     ZKDL_FN static void finish(Fr* s) {
@@ -42,16 +46,13 @@ struct Quadratic {
 
 // e f g: values at 0, 1, -1 and infinity (the coefficient of X^3).
 struct Cubic {
-    static constexpr int sums = 4;
+    static constexpr int factors = 3, sums = 4;
 
-    ZKDL_FN static void accumulate(Fr* s, const Fr* const* t, u64 half, u64 i) {
-        const Fr e0 = load(t[0] + i), e1 = load(t[0] + i + half);
-        const Fr f0 = load(t[1] + i), f1 = load(t[1] + i + half);
-        const Fr g0 = load(t[2] + i), g1 = load(t[2] + i + half);
-        const Fr de = sub(e1, e0), df = sub(f1, f0), dg = sub(g1, g0);
-        s[0] = add(s[0], mul(mul(e0, f0), g0));
-        s[1] = add(s[1], mul(mul(e1, f1), g1));
-        s[2] = add(s[2], mul(mul(sub(e0, de), sub(f0, df)), sub(g0, dg)));
+    ZKDL_FN static void accumulate(Fr* s, const Fr* low, const Fr* high) {
+        const Fr de = sub(high[0], low[0]), df = sub(high[1], low[1]), dg = sub(high[2], low[2]);
+        s[0] = add(s[0], mul(mul(low[0], low[1]), low[2]));
+        s[1] = add(s[1], mul(mul(high[0], high[1]), high[2]));
+        s[2] = add(s[2], mul(mul(sub(low[0], de), sub(low[1], df)), sub(low[2], dg)));
         s[3] = add(s[3], mul(mul(de, df), dg));
     }
 
@@ -63,29 +64,66 @@ struct Cubic {
     }
 };
 
-// Phase 1 of a round: thread `thread` of `threads` sums the entries thread, thread + threads, ... into its slot.
+template <class Round>
+ZKDL_FN void clear(Fr* s) {
+    ZKDL_UNROLL
+    for (int j = 0; j < Round::sums; j++) s[j] = zero<ModulusFr>();
+}
+
+template <class Round>
+ZKDL_FN void copy_sums(Fr* to, const Fr* from) {
+    ZKDL_UNROLL
+    for (int j = 0; j < Round::sums; j++) to[j] = from[j];
+}
+
+// Phase 1 of a round: thread `thread` of `threads` sums the pairs thread, thread + threads, ... into its slot.
 template <class Round>
 ZKDL_FN void gather_phase(Fr* slot, const Fr* const* tables, u64 half, u64 thread, u64 threads) {
     Fr s[Round::sums];
-    ZKDL_UNROLL
-    for (int j = 0; j < Round::sums; j++) s[j] = zero<ModulusFr>();
-    for (u64 i = thread; i < half; i += threads) Round::accumulate(s, tables, half, i);
-    ZKDL_UNROLL
-    for (int j = 0; j < Round::sums; j++) slot[j] = s[j];
+    clear<Round>(s);
+    for (u64 i = thread; i < half; i += threads) {
+        Fr low[Round::factors], high[Round::factors];
+        ZKDL_UNROLL
+        for (int j = 0; j < Round::factors; j++) {
+            low[j] = load(tables[j] + i);
+            high[j] = load(tables[j] + i + half);
+        }
+        Round::accumulate(s, low, high);
+    }
+    copy_sums<Round>(slot, s);
+}
+
+// Phase 1 of a fused round: tables of length 4 h are folded by r to length 2 h, in place, and the round polynomial
+// of the folded tables is summed on the way. Thread i alone touches i, i + h, i + 2 h and i + 3 h.
+template <class Round>
+ZKDL_FN void fold_gather_phase(Fr* slot, Fr* const* tables, const Fr& r, u64 half, u64 thread, u64 threads) {
+    Fr s[Round::sums];
+    clear<Round>(s);
+    for (u64 i = thread; i < half; i += threads) {
+        Fr low[Round::factors], high[Round::factors];
+        ZKDL_UNROLL
+        for (int j = 0; j < Round::factors; j++) {
+            Fr* t = tables[j] + i;
+            low[j] = line_at(load(t), load(t + 2 * half), r);
+            high[j] = line_at(load(t + half), load(t + 3 * half), r);
+            t[0] = low[j];
+            t[half] = high[j];
+        }
+        Round::accumulate(s, low, high);
+    }
+    copy_sums<Round>(slot, s);
 }
 
 // Phase 1 of the closing reduction: the same, over what the blocks left behind.
 template <class Round>
 ZKDL_FN void collect_phase(Fr* slot, const Fr* partials, u32 blocks, u32 thread) {
     Fr s[Round::sums];
-    ZKDL_UNROLL
-    for (int j = 0; j < Round::sums; j++) s[j] = zero<ModulusFr>();
+    clear<Round>(s);
     for (u32 b = thread; b < blocks; b += ROUND_THREADS) {
         ZKDL_UNROLL
         for (int j = 0; j < Round::sums; j++) s[j] = add(s[j], load(partials + (u64)b * Round::sums + j));
     }
-    ZKDL_UNROLL
-    for (int j = 0; j < Round::sums; j++) slot[j] = s[j];
+    copy_sums<Round>(slot, s);
 }
 
 // Phase 2, once for each stride ROUND_THREADS/2, ..., 2, 1 with a barrier before each.
@@ -118,14 +156,26 @@ ZKDL_FN void block_tree(Fr* slots) {
 
 // Leaves Round::sums elements a block in `partials`; slot 0 is thread 0's own, so the last step needs no barrier.
 template <class Round>
+ZKDL_FN void close_block(Fr* slots, Fr* partials) {
+    block_tree<Round>(slots);
+    if (threadIdx.x == 0) copy_sums<Round>(partials + (u64)blockIdx.x * Round::sums, slots);
+}
+
+template <class Round>
 ZKDL_FN void round_kernel(const Fr* const* tables, u64 half, Fr* partials) {
     __shared__ Fr slots[ROUND_THREADS * Round::sums];
     const u64 thread = (u64)blockIdx.x * ROUND_THREADS + threadIdx.x;
     gather_phase<Round>(slots + threadIdx.x * Round::sums, tables, half, thread, (u64)gridDim.x * ROUND_THREADS);
-    block_tree<Round>(slots);
-    if (threadIdx.x == 0) {
-        for (int j = 0; j < Round::sums; j++) partials[(u64)blockIdx.x * Round::sums + j] = slots[j];
-    }
+    close_block<Round>(slots, partials);
+}
+
+template <class Round>
+ZKDL_FN void fold_round_kernel(Fr* const* tables, const Fr* r, u64 half, Fr* partials) {
+    __shared__ Fr slots[ROUND_THREADS * Round::sums];
+    const u64 thread = (u64)blockIdx.x * ROUND_THREADS + threadIdx.x;
+    fold_gather_phase<Round>(slots + threadIdx.x * Round::sums, tables, load(r), half, thread,
+                             (u64)gridDim.x * ROUND_THREADS);
+    close_block<Round>(slots, partials);
 }
 
 template <class Round>
@@ -135,7 +185,7 @@ ZKDL_FN void finish_kernel(const Fr* partials, u32 blocks, Fr* coefficients) {
     block_tree<Round>(slots);
     if (threadIdx.x == 0) {
         Round::finish(slots);
-        for (int j = 0; j < Round::sums; j++) coefficients[j] = slots[j];
+        copy_sums<Round>(coefficients, slots);
     }
 }
 
@@ -146,23 +196,32 @@ extern "C" __global__ void fold_high(zkdl::Fr* t, const zkdl::Fr* r, zkdl::u64 h
     zkdl::fold_body(t, zkdl::load(r), half, (zkdl::u64)blockIdx.x * blockDim.x + threadIdx.x);
 }
 
-// Launch with ROUND_THREADS threads a block and any number of blocks; then the matching finish with ONE block.
-extern "C" __global__ void __launch_bounds__(zkdl::ROUND_THREADS)
-    round_quadratic(const zkdl::Fr* f, const zkdl::Fr* g, zkdl::u64 half, zkdl::Fr* partials) {
+// Launch rounds with ROUND_THREADS threads a block and any number of blocks; then the matching finish, ONE block.
+#define ZKDL_ROUND_ENTRY extern "C" __global__ void __launch_bounds__(zkdl::ROUND_THREADS)
+
+ZKDL_ROUND_ENTRY round_quadratic(const zkdl::Fr* f, const zkdl::Fr* g, zkdl::u64 half, zkdl::Fr* partials) {
     const zkdl::Fr* const tables[] = {f, g};
     zkdl::round_kernel<zkdl::Quadratic>(tables, half, partials);
 }
-extern "C" __global__ void __launch_bounds__(zkdl::ROUND_THREADS)
-    finish_quadratic(const zkdl::Fr* partials, zkdl::u32 blocks, zkdl::Fr* coefficients) {
+ZKDL_ROUND_ENTRY fold_round_quadratic(zkdl::Fr* f, zkdl::Fr* g, const zkdl::Fr* r, zkdl::u64 half,
+                                      zkdl::Fr* partials) {
+    zkdl::Fr* const tables[] = {f, g};
+    zkdl::fold_round_kernel<zkdl::Quadratic>(tables, r, half, partials);
+}
+ZKDL_ROUND_ENTRY finish_quadratic(const zkdl::Fr* partials, zkdl::u32 blocks, zkdl::Fr* coefficients) {
     zkdl::finish_kernel<zkdl::Quadratic>(partials, blocks, coefficients);
 }
-extern "C" __global__ void __launch_bounds__(zkdl::ROUND_THREADS)
-    round_cubic(const zkdl::Fr* e, const zkdl::Fr* f, const zkdl::Fr* g, zkdl::u64 half, zkdl::Fr* partials) {
+ZKDL_ROUND_ENTRY round_cubic(const zkdl::Fr* e, const zkdl::Fr* f, const zkdl::Fr* g, zkdl::u64 half,
+                             zkdl::Fr* partials) {
     const zkdl::Fr* const tables[] = {e, f, g};
     zkdl::round_kernel<zkdl::Cubic>(tables, half, partials);
 }
-extern "C" __global__ void __launch_bounds__(zkdl::ROUND_THREADS)
-    finish_cubic(const zkdl::Fr* partials, zkdl::u32 blocks, zkdl::Fr* coefficients) {
+ZKDL_ROUND_ENTRY fold_round_cubic(zkdl::Fr* e, zkdl::Fr* f, zkdl::Fr* g, const zkdl::Fr* r, zkdl::u64 half,
+                                  zkdl::Fr* partials) {
+    zkdl::Fr* const tables[] = {e, f, g};
+    zkdl::fold_round_kernel<zkdl::Cubic>(tables, r, half, partials);
+}
+ZKDL_ROUND_ENTRY finish_cubic(const zkdl::Fr* partials, zkdl::u32 blocks, zkdl::Fr* coefficients) {
     zkdl::finish_kernel<zkdl::Cubic>(partials, blocks, coefficients);
 }
 
@@ -178,37 +237,64 @@ void host_tree(Fr* slots) {
         for (u32 thread = 0; thread < stride; thread++) tree_phase<Round>(slots, thread, stride);
 }
 
-template <class Round>
-void host_round(const Fr* const* tables, u64 half, u32 blocks, Fr* partials, Fr* coefficients) {
+// One round: `gather(slot, thread, threads)` is its first phase.
+template <class Round, class Gather>
+void host_round(Gather gather, u32 blocks, Fr* partials, Fr* coefficients) {
     Fr slots[ROUND_THREADS * Round::sums];
+    const u64 threads = (u64)blocks * ROUND_THREADS;
     for (u32 block = 0; block < blocks; block++) {
         for (u32 thread = 0; thread < ROUND_THREADS; thread++)
-            gather_phase<Round>(slots + thread * Round::sums, tables, half, (u64)block * ROUND_THREADS + thread,
-                                (u64)blocks * ROUND_THREADS);
+            gather(slots + thread * Round::sums, (u64)block * ROUND_THREADS + thread, threads);
         host_tree<Round>(slots);
-        for (int j = 0; j < Round::sums; j++) partials[(u64)block * Round::sums + j] = slots[j];
+        copy_sums<Round>(partials + (u64)block * Round::sums, slots);
     }
     for (u32 thread = 0; thread < ROUND_THREADS; thread++)
         collect_phase<Round>(slots + thread * Round::sums, partials, blocks, thread);
     host_tree<Round>(slots);
     Round::finish(slots);
-    for (int j = 0; j < Round::sums; j++) coefficients[j] = slots[j];
+    copy_sums<Round>(coefficients, slots);
+}
+
+template <class Round>
+void host_plain(const Fr* const* tables, u64 half, u32 blocks, Fr* partials, Fr* coefficients) {
+    auto gather = [=](Fr* slot, u64 thread, u64 threads) {
+        gather_phase<Round>(slot, tables, half, thread, threads);
+    };
+    host_round<Round>(gather, blocks, partials, coefficients);
+}
+
+template <class Round>
+void host_fused(Fr* const* tables, const Fr* r, u64 half, u32 blocks, Fr* partials, Fr* coefficients) {
+    auto gather = [=](Fr* slot, u64 thread, u64 threads) {
+        fold_gather_phase<Round>(slot, tables, load(r), half, thread, threads);
+    };
+    host_round<Round>(gather, blocks, partials, coefficients);
 }
 
 }  // namespace zkdl
 
-extern "C" void host_fold_high(zkdl::Fr* t, const zkdl::Fr* r, zkdl::u64 half) {
-    for (zkdl::u64 i = 0; i < half; i++) zkdl::fold_body(t, zkdl::load(r), half, i);
+using zkdl::Fr;
+using zkdl::u32;
+using zkdl::u64;
+
+extern "C" void host_fold_high(Fr* t, const Fr* r, u64 half) {
+    for (u64 i = 0; i < half; i++) zkdl::fold_body(t, zkdl::load(r), half, i);
 }
-extern "C" void host_round_quadratic(const zkdl::Fr* f, const zkdl::Fr* g, zkdl::u64 half, zkdl::u32 blocks,
-                                     zkdl::Fr* partials, zkdl::Fr* coefficients) {
-    const zkdl::Fr* const tables[] = {f, g};
-    zkdl::host_round<zkdl::Quadratic>(tables, half, blocks, partials, coefficients);
+extern "C" void host_round_quadratic(const Fr* f, const Fr* g, u64 half, u32 blocks, Fr* partials, Fr* out) {
+    const Fr* const tables[] = {f, g};
+    zkdl::host_plain<zkdl::Quadratic>(tables, half, blocks, partials, out);
 }
-extern "C" void host_round_cubic(const zkdl::Fr* e, const zkdl::Fr* f, const zkdl::Fr* g, zkdl::u64 half,
-                                 zkdl::u32 blocks, zkdl::Fr* partials, zkdl::Fr* coefficients) {
-    const zkdl::Fr* const tables[] = {e, f, g};
-    zkdl::host_round<zkdl::Cubic>(tables, half, blocks, partials, coefficients);
+extern "C" void host_round_cubic(const Fr* e, const Fr* f, const Fr* g, u64 half, u32 blocks, Fr* partials, Fr* out) {
+    const Fr* const tables[] = {e, f, g};
+    zkdl::host_plain<zkdl::Cubic>(tables, half, blocks, partials, out);
+}
+extern "C" void host_fold_round_quadratic(Fr* f, Fr* g, const Fr* r, u64 half, u32 blocks, Fr* partials, Fr* out) {
+    Fr* const tables[] = {f, g};
+    zkdl::host_fused<zkdl::Quadratic>(tables, r, half, blocks, partials, out);
+}
+extern "C" void host_fold_round_cubic(Fr* e, Fr* f, Fr* g, const Fr* r, u64 half, u32 blocks, Fr* partials, Fr* out) {
+    Fr* const tables[] = {e, f, g};
+    zkdl::host_fused<zkdl::Cubic>(tables, r, half, blocks, partials, out);
 }
 
 #endif

@@ -12,7 +12,7 @@ from tests.zkdl.cuda.device_build import assemble, device_ptx
 from tests.zkdl.cuda.host_build import MODULI, decode, encode, from_montgomery, to_montgomery
 from tests.zkdl.cuda.ptx_machine import UnknownInstruction, kernels
 from tests.zkdl.cuda.test_field import UNARY, edge_values, expected
-from tests.zkdl.cuda.test_sumcheck import P, round_by_hand, table
+from tests.zkdl.cuda.test_sumcheck import P, fold_by_hand, round_by_hand, table
 from zkdl.cuda_sources import cuda_folder
 
 SOURCES = sorted(p.name for p in cuda_folder().glob("*.cu"))
@@ -108,6 +108,24 @@ def test_device_round(machine, factors, half, blocks):
     assert from_montgomery(memory.get(out, factors + 1)) == round_by_hand(tables)
 
 
+@pytest.mark.parametrize(("factors", "half"), [(2, 140), (3, 130)])
+def test_device_fused_round(machine, factors, half):
+    name = {2: "quadratic", 3: "cubic"}[factors]
+    rng = random.Random(f"fused {name}")
+    tables, r = [table(rng, 4 * half) for _ in range(factors)], rng.randrange(P)
+    memory = Memory()
+    pointers = [memory.put(to_montgomery(t)) for t in tables]
+    challenge = memory.put(to_montgomery([r]))
+    partials = memory.put(np.zeros((factors + 1, 4), dtype=np.uint64))
+    out = memory.put(np.zeros((factors + 1, 4), dtype=np.uint64))
+    code = machine("sumcheck.cu")
+    code[f"fold_round_{name}"].run(1, THREADS, memory.words, [*pointers, challenge, half, partials])
+    code[f"finish_{name}"].run(1, THREADS, memory.words, [partials, 1, out])
+    folded = [fold_by_hand(t, r) for t in tables]
+    assert [from_montgomery(memory.get(p, 2 * half)) for p in pointers] == folded
+    assert from_montgomery(memory.get(out, factors + 1)) == round_by_hand(folded)
+
+
 def test_device_fold(machine):
     rng = random.Random(3)
     half, r = 45, rng.randrange(P)
@@ -115,8 +133,7 @@ def test_device_fold(machine):
     memory = Memory()
     array, challenge = memory.put(to_montgomery(t)), memory.put(to_montgomery([r]))
     machine("sumcheck.cu")["fold_high"].run(2, 32, memory.words, [array, challenge, half])
-    folded = [(t[i] + r * (t[i + half] - t[i])) % P for i in range(half)]
-    assert from_montgomery(memory.get(array, 2 * half)) == folded + t[half:]
+    assert from_montgomery(memory.get(array, 2 * half)) == fold_by_hand(t, r) + t[half:]
 
 
 @pytest.mark.parametrize(

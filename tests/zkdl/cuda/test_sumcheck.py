@@ -37,6 +37,11 @@ def round_by_hand(tables):
     return sums
 
 
+def fold_by_hand(t, r):
+    half = len(t) // 2
+    return [(t[i] + r * (t[i + half] - t[i])) % P for i in range(half)]
+
+
 def round_on_host(library, tables, blocks):
     name = {2: "host_round_quadratic", 3: "host_round_cubic"}[len(tables)]
     arrays = [to_montgomery(t) for t in tables]
@@ -68,9 +73,24 @@ def test_fold_binds_the_highest_variable(host_library, half):
     for r in (0, 1, P - 1, rng.randrange(P)):
         array = to_montgomery(t)
         call(host_library("sumcheck"), "host_fold_high", array, to_montgomery([r]), half)
-        expected = [(t[i] + r * (t[i + half] - t[i])) % P for i in range(half)]
-        assert from_montgomery(array[:half]) == expected
+        assert from_montgomery(array[:half]) == fold_by_hand(t, r)
         assert from_montgomery(array[half:]) == t[half:], "the upper half is only read"
+
+
+@pytest.mark.parametrize("factors", [2, 3])
+@pytest.mark.parametrize(("half", "blocks"), [(1, 1), (3, 2), (128, 1), (200, 1), (300, 3)])
+def test_fused_round_equals_fold_then_round(host_library, factors, half, blocks):
+    rng = random.Random(f"fused {factors} {half}")
+    tables = [table(rng, 4 * half) for _ in range(factors)]
+    r = rng.randrange(P)
+    arrays = [to_montgomery(t) for t in tables]
+    partials = np.zeros((blocks * (factors + 1), 4), dtype=np.uint64)
+    out = np.zeros((factors + 1, 4), dtype=np.uint64)
+    name = {2: "host_fold_round_quadratic", 3: "host_fold_round_cubic"}[factors]
+    call(host_library("sumcheck"), name, *arrays, to_montgomery([r]), half, np.uint32(blocks), partials, out)
+    folded = [fold_by_hand(t, r) for t in tables]
+    assert [from_montgomery(a[: 2 * half]) for a in arrays] == folded
+    assert from_montgomery(out) == round_by_hand(folded)
 
 
 @settings(max_examples=15, deadline=None)
