@@ -126,7 +126,7 @@ class Stack:
         self, values: Mapping[BlockName, NDArray[np.integer]], dtype: type = np.int64
     ) -> NDArray[np.integer]:
         """Lay all blocks out in one flat integer table of length ``2**num_vars``."""
-        out = np.zeros(1 << self.num_vars, dtype=dtype)
+        out: NDArray[Any] = np.zeros(1 << self.num_vars, dtype=dtype)
         for block in self.blocks:
             out[block.offset : block.offset + block.size] = block.pad(values[block.name])
         return out

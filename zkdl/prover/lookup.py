@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,7 +72,7 @@ def _build(p: Array, q: Array) -> list[tuple[Array, Array]]:
     return layers[::-1]
 
 
-def _denominators(values: NDArray[np.int64], constant: int) -> Array:
+def _denominators(values: NDArray[Any], constant: int) -> Array:
     return za.Fr.sub(za.Fr.from_ints([constant % R]), za.Fr.from_int64(values))
 
 
