@@ -1,0 +1,233 @@
+"""The relation, checked: a witness is right exactly when recomputing it from the data gives it again."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkdl.errors import RangeOverflowError, WitnessError
+from zkdl.protocol.initial import initial_weights
+from zkdl.protocol.layout import weight_rows
+from zkdl.protocol.sampling import batches
+from zkdl.protocol.statement import POINT_BYTES, Statement
+from zkdl.training.trainer import StepTensors, Trainer
+
+if TYPE_CHECKING:
+    from zkdl.training.witness import Witness
+
+__all__ = ["check_commitments", "check_relation", "commit_data", "commit_final"]
+
+
+def check_relation(statement: Statement, witness: Witness) -> None:
+    """Check every equation and range of the integer relation, in the order of computation.
+
+    Rescaling rounds in one way only and two's complement has one form per value, so the data, the seeds
+    and the settings fix every cell: comparing with a fresh run is checking the equations, and the first
+    difference is the first violation.
+
+    Args:
+        statement: A valid statement.
+        witness: Its arrays may hold anything.
+
+    Raises:
+        WitnessError: The first violated rule, with its step and layer.
+    """
+    _check_shapes(statement, witness)
+    settings = statement.settings
+    limit = settings.activation_limit
+    bad = (witness.data < -limit) | (witness.data >= limit)
+    if bad.any():
+        row, column = (int(i) for i in np.argwhere(bad)[0])
+        raise WitnessError(
+            f"data range: record {row}, column {column} holds {int(witness.data[row, column])}, expected "
+            f"[-{limit}, {limit})",
+            relation="data range",
+        )
+    trainer = Trainer(
+        statement.widths, statement.bias, settings, statement.mu, initial_seed=statement.initial_seed
+    )
+    features = statement.widths[0]
+    order = batches(statement.seed, statement.records, statement.batch_size, statement.steps)
+    for step, batch in enumerate(order):
+        rows = witness.data[batch]
+        try:
+            honest = trainer.step(rows[:, :features], rows[:, features:])
+        except RangeOverflowError as error:
+            raise WitnessError(
+                f"no witness exists for these records: {error}",
+                relation="F2" if error.tensor == "pre-activation" else "B2",
+                step=step,
+                layer=error.layer,
+            ) from None
+        _check_step(statement, witness, step, honest)
+    _check_final(statement, witness, trainer)
+
+
+def _check_shapes(statement: Statement, witness: Witness) -> None:
+    widths = statement.widths
+    cells = (statement.steps, statement.batch_size)
+    every: list[tuple[int, ...]] = [(*cells, width) for width in widths[1:]]
+    expected: dict[str, list[tuple[int, ...]]] = {
+        "positive": every,
+        "sign": every,
+        "remainder": every,
+        "gradient": every[:-1],
+        "gradient_remainder": every[:-1],
+        "final_difference": list(pairwise(widths)),
+        "bias_difference": [(width,) for width in widths[1:]] if statement.bias else [],
+    }
+    singles: dict[str, tuple[int, ...]] = {
+        "data": (statement.records, widths[0] + widths[-1]),
+        "data_blinds": (statement.records, 4),
+        "final_blinds": (len(statement.final_commitment) // POINT_BYTES, 4),
+    }
+    for name, single in singles.items():
+        array = getattr(witness, name)
+        _check_array(name, array, single, np.dtype(np.int64 if name == "data" else np.uint64))
+    for name, shapes in expected.items():
+        arrays = getattr(witness, name)
+        if not isinstance(arrays, (list, tuple)) or len(arrays) != len(shapes):
+            found = len(arrays) if isinstance(arrays, (list, tuple)) else type(arrays).__name__
+            raise WitnessError(
+                f"shape: {name} must be a list of {len(shapes)} arrays, got {found}", relation="shape"
+            )
+        for layer, (array, shape) in enumerate(zip(arrays, shapes, strict=True), start=1):
+            _check_array(f"{name} of layer {layer}", array, shape, np.dtype(np.int64), layer)
+
+
+def _check_array(
+    what: str, array: object, shape: tuple[int, ...], dtype: np.dtype, layer: int | None = None
+) -> None:
+    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != shape:
+        found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise WitnessError(
+            f"shape: {what} must be {dtype} of shape {shape}, got {found}", relation="shape", layer=layer
+        )
+
+
+def _check_step(statement: Statement, witness: Witness, step: int, honest: StepTensors) -> None:
+    s = statement.settings
+    top = 1 << s.weight_scale
+    for index in range(statement.num_layers):
+        positive, sign = witness.positive[index][step], witness.sign[index][step]
+        remainder = witness.remainder[index][step]
+        at = {"step": step, "layer": index + 1}
+        _check_range("range of P", positive, 0, s.activation_limit, **at)
+        _check_range("range of S", sign, 0, 2, **at)
+        _check_range("range of R", remainder, 0, top, **at)
+        value = positive - s.activation_limit * sign
+        _check_equal(
+            "F2", "Z'", value, honest.positive[index] - s.activation_limit * honest.sign[index], **at
+        )
+        _check_equal("F2", "R", remainder, honest.remainder[index], **at)
+    for index in range(statement.num_layers - 2, -1, -1):
+        gradient = witness.gradient[index][step]
+        remainder = witness.gradient_remainder[index][step]
+        at = {"step": step, "layer": index + 1}
+        _check_range("range of H'", gradient, -s.gradient_limit, s.gradient_limit, **at)
+        _check_range("range of R'", remainder, 0, top, **at)
+        _check_equal("B2", "H'", gradient, honest.gradient[index], **at)
+        _check_equal("B2", "R'", remainder, honest.gradient_remainder[index], **at)
+
+
+def _check_range(
+    relation: str, values: NDArray[np.int64], low: int, high: int, *, step: int, layer: int
+) -> None:
+    bad = (values < low) | (values >= high)
+    if bad.any():
+        value = int(values[tuple(np.argwhere(bad)[0])])
+        raise WitnessError(
+            f"{relation}: step {step}, layer {layer}: {value} is outside [{low}, {high})",
+            relation=relation,
+            step=step,
+            layer=layer,
+        )
+
+
+def _check_equal(
+    relation: str, tensor: str, values: NDArray, expected: NDArray, *, step: int, layer: int
+) -> None:
+    bad = values != expected
+    if bad.any():
+        row, column = (int(i) for i in np.argwhere(bad)[0])
+        raise WitnessError(
+            f"{relation}: step {step}, layer {layer}: {tensor} of record {row} of the batch, neuron "
+            f"{column} is {int(values[row, column])}, the relation gives {int(expected[row, column])}",
+            relation=relation,
+            step=step,
+            layer=layer,
+        )
+
+
+def _check_final(statement: Statement, witness: Witness, trainer: Trainer) -> None:
+    weights, biases = initial_weights(
+        statement.initial_seed, statement.widths, statement.bias, statement.settings
+    )
+    pairs = [("weight", trainer.weights, weights, witness.final_difference)]
+    pairs.append(("bias", trainer.biases, biases, witness.bias_difference))
+    for name, final, initial, claimed in pairs:
+        for layer, (end, start, difference) in enumerate(zip(final, initial, claimed, strict=True), start=1):
+            bad = difference != end - start
+            if bad.any():
+                where = tuple(int(i) for i in np.argwhere(bad)[0])
+                raise WitnessError(
+                    f"U: layer {layer}: {name} {where} changes by {int((end - start)[where])}, "
+                    f"the witness says {int(difference[where])}",
+                    relation="U",
+                    layer=layer,
+                )
+
+
+def commit_data(data: NDArray[np.int64], blinds: NDArray[np.uint64]) -> bytes:
+    """One 48-byte Pedersen commitment per record."""
+    from zkdl import arithmetic as za
+    from zkdl.protocol.commitment import commit_rows
+
+    return b"".join(za.g1.to_bytes(commit_rows(data, blinds)))
+
+
+def commit_final(
+    widths: tuple[int, ...],
+    bias: bool,
+    row_bits: int,
+    weights: list[NDArray[np.int64]],
+    biases: list[NDArray[np.int64]],
+    blinds: NDArray[np.uint64],
+) -> bytes:
+    """One 48-byte Pedersen commitment per row of the laid-out weight differences."""
+    from zkdl import arithmetic as za
+    from zkdl.protocol.commitment import commit_rows
+
+    return b"".join(za.g1.to_bytes(commit_rows(weight_rows(widths, bias, row_bits, weights, biases), blinds)))
+
+
+def check_commitments(statement: Statement, witness: Witness) -> None:
+    """Check that the witness opens both commitments of the statement.
+
+    Raises:
+        WitnessError: Relation ``"data commitment"`` or ``"final commitment"``.
+    """
+    opened = {
+        "data commitment": (commit_data(witness.data, witness.data_blinds), statement.data_commitment),
+        "final commitment": (
+            commit_final(
+                statement.widths,
+                statement.bias,
+                statement.row_bits,
+                witness.final_difference,
+                witness.bias_difference,
+                witness.final_blinds,
+            ),
+            statement.final_commitment,
+        ),
+    }
+    for relation, (found, expected) in opened.items():
+        if found != expected:
+            raise WitnessError(
+                f"{relation}: the witness and its blinds do not open the {relation} of the statement; "
+                "statement and witness belong to different runs, or one was changed",
+                relation=relation,
+            )

@@ -1,0 +1,209 @@
+"""`zkdl.train`: from arrays to a statement, a witness and a history."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from zkdl.errors import InputError
+from zkdl.protocol import bounds
+from zkdl.protocol.layout import choose_row_bits, weight_stack
+from zkdl.protocol.settings import Settings
+from zkdl.protocol.statement import Statement
+from zkdl.training.fit import Plan, Progress, run_plan
+from zkdl.training.history import History
+from zkdl.training.relation import commit_data, commit_final
+from zkdl.training.witness import Witness
+
+__all__ = ["Run", "train"]
+
+_FILES = ("statement.json", "witness.npz", "history.json")
+
+
+@dataclass
+class Run:
+    """A finished training run.
+
+    Attributes:
+        statement: Public; what a proof is about.
+        witness: Private; needed to prove, never to verify.
+        history: Loss and accuracy per step, beside a float64 twin.
+    """
+
+    statement: Statement
+    witness: Witness
+    history: History
+
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        """Write ``statement.json``, ``witness.npz`` (mode 0600) and ``history.json`` to a directory.
+
+        A new directory appears complete or not at all. In an existing one, which may hold other files, each
+        of the three is replaced whole, the statement last and only after both others were written; a proof
+        of an earlier run that lies there then no longer verifies.
+
+        Raises:
+            InputError: ``directory`` is a file.
+            OSError: Something could not be written.
+        """
+        target = Path(os.path.abspath(directory))
+        if target.exists() and not target.is_dir():
+            raise InputError(f"out must be a directory, but {os.fspath(directory)} is a file")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = target.with_name(f".{target.name[:64]}.{secrets.token_hex(8)}.tmp")
+        staging.mkdir(mode=0o777)
+        try:
+            self.witness.save(staging / "witness.npz")
+            self.history.save(staging / "history.json")
+            self.statement.save(staging / "statement.json")
+            if not target.exists():
+                staging.rename(target)
+                return
+            for name in reversed(_FILES):
+                (staging / name).replace(target / name)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike[str]) -> Run:
+        """Read what `save` wrote.
+
+        Raises:
+            FormatError: One of the files is malformed.
+            OSError: One of the files cannot be read.
+        """
+        folder = Path(directory)
+        return cls(
+            Statement.load(folder / "statement.json"),
+            Witness.load(folder / "witness.npz"),
+            History.load(folder / "history.json"),
+        )
+
+
+def train(
+    X: object,
+    y: object,
+    *,
+    hidden: Sequence[int] = (64, 64),
+    steps: int = 8,
+    batch_size: int = 64,
+    learning_rate: Fraction | str | int | float = "1/64",
+    seed: int = 1,
+    initial_seed: int | None = None,
+    settings: Settings | None = None,
+    bias: bool = True,
+    classes: int | None = None,
+    test: tuple[object, object] | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Train a ReLU network exactly in fixed point, and commit to its data and final weights.
+
+    Args:
+        X: (n, d) features; rounded to the nearest multiple of 2^-f, halves to even.
+        y: (n,) integer labels, trained as one-hot targets, or (n, k) real regression targets.
+        hidden: Widths of the hidden layers; ``()`` for a linear model.
+        steps: T, mini-batch steps.
+        batch_size: B <= n.
+        learning_rate: eta; eta / B must be an integer over a power of two.
+        seed: Names the batches.
+        initial_seed: Names the initial weights; ``seed`` by default.
+        settings: Fixed-point settings; `Settings.choose` (batch_size, learning_rate) by default.
+        bias: Whether every layer has a bias.
+        classes: Number of classes; one more than the largest label by default.
+        test: Held-out ``(X, y)`` that is only looked at after the last step.
+        progress: Called with a phase name and a fraction.
+
+    Returns:
+        The run: ``run.statement``, ``run.witness``, ``run.history``, ``run.save(directory)``.
+
+    Raises:
+        InputError: An argument is not acceptable; NaN, infinities and values out of range included.
+        RangeOverflowError: A value leaves its fixed-point range; names step, layer and setting.
+
+    *Privacy*: the statement hides data and weights (Pedersen commitments, blinded by the operating system's
+    generator) but shows n, widths, seeds and settings. The witness and the history are private.
+
+    Example:
+        >>> import zkdl
+        >>> run = zkdl.train([[0.0, 1.0], [1.0, 0.0]], [0, 1], hidden=(2,), steps=1, batch_size=2,
+        ...                  learning_rate="1/4")
+        >>> run.statement.widths, run.witness.positive[0].shape
+        ((2, 2, 2), (1, 2, 2))
+    """
+    plan = Plan.make(
+        X, y, hidden=hidden, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed,
+        initial_seed=initial_seed, settings=settings, bias=bias, classes=classes, test=test,
+    )  # fmt: skip
+    _check_plan(plan)
+    witness = Witness.empty(plan.data, plan.widths, plan.steps, plan.batch_size)
+    result = run_plan(plan, on_step=witness.record, progress=progress)
+    witness.final_difference = [
+        end - start for end, start in zip(result.weights, result.initial[0], strict=True)
+    ]
+    witness.bias_difference = [
+        end - start for end, start in zip(result.biases, result.initial[1], strict=True)
+    ]
+    statement = _commit(plan, witness, progress)
+    statement.validate()
+    return Run(statement, witness, result.history)
+
+
+def _check_plan(plan: Plan) -> None:
+    """Find what makes a statement invalid before training, not after."""
+    probe = _statement(plan, _row_bits(plan), b"", b"")
+    rows = probe.weight_rows
+    empty = _statement(plan, probe.row_bits, bytes(48 * len(plan.data)), bytes(48 * rows))
+    empty.validate()
+    bounds.check(plan.widths, plan.bias, plan.settings, plan.batch_size, plan.steps, plan.mu)
+
+
+def _row_bits(plan: Plan) -> int:
+    return choose_row_bits(plan.widths, plan.bias, plan.batch_size, plan.steps, plan.settings.limb_widths)
+
+
+def _statement(plan: Plan, row_bits: int, data_commitment: bytes, final_commitment: bytes) -> Statement:
+    return Statement(
+        widths=plan.widths,
+        bias=plan.bias,
+        settings=plan.settings,
+        batch_size=plan.batch_size,
+        steps=plan.steps,
+        learning_rate=plan.learning_rate,
+        seed=plan.seed,
+        initial_seed=plan.initial_seed,
+        records=len(plan.data),
+        row_bits=row_bits,
+        data_commitment=data_commitment,
+        final_commitment=final_commitment,
+    )
+
+
+def _commit(plan: Plan, witness: Witness, progress: Progress | None) -> Statement:
+    from zkdl import arithmetic as za
+
+    row_bits = _row_bits(plan)
+    if progress is not None:
+        progress("commit", 0.0)
+    rows = len(weight_stack(plan.widths, plan.bias, row_bits).live_rows)
+    witness.data_blinds = np.ascontiguousarray(za.Fr.random(len(plan.data)))
+    witness.final_blinds = np.ascontiguousarray(za.Fr.random(rows))
+    data = commit_data(witness.data, witness.data_blinds)
+    if progress is not None:
+        progress("commit", 0.5)
+    final = commit_final(
+        plan.widths,
+        plan.bias,
+        row_bits,
+        witness.final_difference,
+        witness.bias_difference,
+        witness.final_blinds,
+    )
+    if progress is not None:
+        progress("commit", 1.0)
+    return _statement(plan, row_bits, data, final)
