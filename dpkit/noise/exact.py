@@ -34,13 +34,13 @@ class LazyUniform:
 
     def neg_log_bounds(self, precision: int) -> tuple[int, int | None]:
         """Return integers low, high with low <= 2^precision (-log U) <= high; high is None for no bound."""
-        low = max(0, neg_log(self.bits + 1, self.count, precision) - 1)
-        return low, neg_log(self.bits, self.count, precision) + 1 if self.bits else None
+        low = max(0, neg_log(self.bits + 1, self.count, precision) - 2)
+        return low, neg_log(self.bits, self.count, precision) + 2 if self.bits else None
 
 
 @lru_cache(maxsize=64)
 def _log2(q: int) -> int:
-    """Return 2^q log 2 to within 2 q units: 18 atanh(1/26) - 2 atanh(1/4801) + 8 atanh(1/8749)."""
+    """Return 2^q log 2 to within 4 q: log 2 = 18 atanh(1/26) - 2 atanh(1/4801) + 8 atanh(1/8749)."""
     return 18 * _atanh_inverse(26, q) - 2 * _atanh_inverse(4801, q) + 8 * _atanh_inverse(8749, q)
 
 
@@ -54,12 +54,15 @@ def _atanh_inverse(k: int, q: int) -> int:
 
 
 def neg_log(u: int, n: int, precision: int) -> int:
-    """Return an integer within 1 of 2^precision (-log(u / 2^n)), for 1 <= u <= 2^n.
+    """Return an integer within 2 of 2^precision (-log(u / 2^n)), for 1 <= u <= 2^n.
 
-    With u = 2^(L-1) x, 1 <= x < 2, and y = (x - 1)/(x + 1) <= 1/3: -log(u/2^n) = (n - L + 1) log 2 - 2
-    atanh y. The series is summed with `_GUARD` more bits. Each of its fewer than q terms (q = precision +
-    guard) is off by less than 4 units, and log 2 by less than 2 q, so the sum is off by less than (8 + 2 n)
-    q < 2^39 units while n and q stay below 2^18; the final shift floors, and the total is below 1.
+    With u = 2^(L-1) x, 1 <= x < 2, and y = (x - 1)/(x + 1) <= 1/3:
+
+        -log(u / 2^n) = (n - L + 1) log 2 - 2 atanh y.
+
+    The series is summed with `_GUARD` more bits, q in all. Each of its fewer than q/3 + 1 terms is off by
+    less than 3 units and log 2 by less than 4 q, so the sum is off by less than (3 + 4 n) q + 6 < 2^40 units
+    while n and q stay below 2^18; the final shift takes less than 1 more.
     """
     q = precision + _GUARD
     length = u.bit_length()

@@ -181,7 +181,7 @@ def gaussian_fill(
     """Fill out[start:] with discrete Gaussian draws until fewer than two words are left.
 
     A trial takes two words, the proposal's and the acceptance's. Arguments as in `laplace_fill`; `scales`
-    holds the five arrays of `GaussianTable`; rows of `missed`, (w, 3) uint64, are (index, first word, second word).
+    holds the five arrays of `GaussianTable`; `missed`, (w, 3) uint64, gets rows (index, first, second word).
     """
     mantissa, shift, slope, slope_shift, offset = scales
     used, i, misses = 0, start, 0

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from numbers import Rational
 
 import numpy as np
@@ -125,7 +126,7 @@ def as_rationals(
 
 @dataclass(frozen=True)
 class LaplaceTable:
-    """Fixed-point form of k scales b: mantissa = floor(b 2^(shift + 7)) < 2^64 and shift, uint64 and int64."""
+    """Fixed-point form of k scales b: mantissa = floor(b 2^(shift + 7)), uint64, and shift, int64."""
 
     scales: list[Fraction]
     mantissa: np.ndarray
@@ -175,6 +176,18 @@ def gaussian_table(variances: Sequence[Fraction]) -> GaussianTable:
         np.array(shifts, dtype=np.int64),
         np.array(offsets, dtype=np.int64),
     )
+
+
+@lru_cache(maxsize=256)
+def one_laplace(scale: Fraction) -> LaplaceTable:
+    """Return the table of a single scale."""
+    return laplace_table([scale])
+
+
+@lru_cache(maxsize=256)
+def one_gaussian(variance: Fraction) -> GaussianTable:
+    """Return the table of a single variance."""
+    return gaussian_table([variance])
 
 
 def _floor_log2(x: Fraction) -> int:

@@ -33,8 +33,8 @@ class NoiseSource:
     Subclasses say where the words come from. The samplers' law does not depend on it, given uniform words.
     """
 
-    def _streams(self) -> tuple[Keystream, Keystream]:
-        """Return the stream of the compiled samplers and the stream that finishes the draws they decline."""
+    def _streams(self) -> tuple[Keystream, exact.Word]:
+        """Return the stream of the compiled samplers and the words that finish the draws they decline."""
         raise NotImplementedError
 
     def discrete_laplace(self, scale: Scale, size: Size = None) -> Any:
@@ -61,7 +61,7 @@ class NoiseSource:
         >>> UnsafeSeededNoise(1).discrete_laplace(Fraction(5, 2), 4).dtype
         dtype('int64')
         """
-        table = scales.laplace_table([scales.as_rational("scale", scale, scales.MAX_SCALE)])
+        table = scales.one_laplace(scales.as_rational("scale", scale, scales.MAX_SCALE))
         out = np.empty(_count(size), dtype=np.int64)
         self._laplace(table, np.zeros(1, dtype=np.int64), 0, out)
         return _shaped(out, size)
@@ -109,7 +109,7 @@ class NoiseSource:
         >>> type(UnsafeSeededNoise(1).discrete_gaussian(9))
         <class 'int'>
         """
-        table = scales.gaussian_table([scales.as_rational("variance", variance, scales.MAX_SCALE**2)])
+        table = scales.one_gaussian(scales.as_rational("variance", variance, scales.MAX_SCALE**2))
         out = np.empty(_count(size), dtype=np.int64)
         self._gaussian(table, np.zeros(1, dtype=np.int64), 0, out)
         return _shaped(out, size)
@@ -155,7 +155,7 @@ class NoiseSource:
             main.consume(used)
             for i, first in missed[:misses].tolist():
                 scale = table.scales[index[i * step]]
-                out[i] = exact.wrapped(exact.laplace(scale, first, spare.word))
+                out[i] = exact.wrapped(exact.laplace(scale, first, spare))
 
     def _gaussian(
         self,
@@ -181,7 +181,7 @@ class NoiseSource:
             main.consume(used)
             for i, first, second in missed[:misses].tolist():
                 j = index[i * step]
-                z = exact.gaussian(table.variances[j], table.proposals[j], first, second, spare.word)
+                z = exact.gaussian(table.variances[j], table.proposals[j], first, second, spare)
                 out[i] = exact.wrapped(z)
 
 
@@ -193,8 +193,8 @@ class OSNoise(NoiseSource):
     second key is drawn for the rare draws that need more bits.
     """
 
-    def _streams(self) -> tuple[Keystream, Keystream]:
-        return Keystream.from_system(), Keystream.from_system()
+    def _streams(self) -> tuple[Keystream, exact.Word]:
+        return Keystream.from_system(), _LateWords()
 
 
 class UnsafeSeededNoise(NoiseSource):
@@ -209,10 +209,22 @@ class UnsafeSeededNoise(NoiseSource):
 
     def __init__(self, seed: int) -> None:
         self._main = Keystream.unsafe_from_seed(seed, b"main")
-        self._spare = Keystream.unsafe_from_seed(seed, b"spare")
+        self._spare = Keystream.unsafe_from_seed(seed, b"spare").word
 
-    def _streams(self) -> tuple[Keystream, Keystream]:
+    def _streams(self) -> tuple[Keystream, exact.Word]:
         return self._main, self._spare
+
+
+class _LateWords:
+    """Words of a system keystream that is opened at the first word; most calls never need one."""
+
+    def __init__(self) -> None:
+        self._stream: Keystream | None = None
+
+    def __call__(self) -> int:
+        if self._stream is None:
+            self._stream = Keystream.from_system()
+        return self._stream.word()
 
 
 def _count(size: Size) -> int:
