@@ -3,21 +3,27 @@
 Everything takes and gives arrays: elements of Fr are `(..., 4)` uint64, of Fq `(..., 6)`, points `(n, 12)`.
 """
 
-from . import multilinear, sumcheck
+from . import g1, multilinear, sumcheck
 from .errors import DecodeError, NotCanonical, NotInSubgroup, NotOnCurve, PointAtInfinity
 from .field import Field, Fq, Fr
+from .fixed_base import FixedBase
+from .msm import msm, msm_rows
 from .threads import get_threads, set_threads
 
 __all__ = [
     "DecodeError",
     "Field",
+    "FixedBase",
     "Fq",
     "Fr",
     "NotCanonical",
     "NotInSubgroup",
     "NotOnCurve",
     "PointAtInfinity",
+    "g1",
     "get_threads",
+    "msm",
+    "msm_rows",
     "multilinear",
     "set_threads",
     "sumcheck",

@@ -1,0 +1,151 @@
+"""Points of y^2 = x^3 + 4 over Fq inside kernels: Jacobian formulas, batch-affine additions.
+
+A Jacobian point (X, Y, Z) stands for (X / Z^2, Y / Z^3), and Z = 0 for infinity. An affine point is (x, y),
+and (0, 0), which is not on the curve, for infinity. No point of the curve has y = 0 (its order is odd), so y
+= 0 alone tells infinity. Formulas: the Explicit-Formulas Database, "dbl-2009-l", "add-2007-bl" and "madd" in
+their plain forms. Every function handles equal points, opposite points and infinity.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .compile import device
+from .elements import FQ_TAG, add, is_zero, load, mul, neg, one, select, store, sub, zero
+from .power import power
+
+
+@device
+def double(x: Any, y: Any, z: Any) -> Any:
+    """2 P; infinity stays infinity because Z stays 0."""
+    a = mul(x, x)
+    b = mul(y, y)
+    c = mul(b, b)
+    t = mul(x, b)
+    d = add(t, t)
+    d = add(d, d)
+    e = add(add(a, a), a)
+    x3 = sub(mul(e, e), add(d, d))
+    c8 = add(c, c)
+    c8 = add(c8, c8)
+    c8 = add(c8, c8)
+    y3 = sub(mul(e, sub(d, x3)), c8)
+    z3 = mul(y, z)
+    return x3, y3, add(z3, z3)
+
+
+@device
+def add_jacobian(x1: Any, y1: Any, z1: Any, x2: Any, y2: Any, z2: Any) -> Any:
+    """P + Q, both Jacobian."""
+    if is_zero(z1):
+        return x2, y2, z2
+    if is_zero(z2):
+        return x1, y1, z1
+    z1z1 = mul(z1, z1)
+    z2z2 = mul(z2, z2)
+    u1 = mul(x1, z2z2)
+    s1 = mul(y1, mul(z2, z2z2))
+    h = sub(mul(x2, z1z1), u1)
+    r = sub(mul(y2, mul(z1, z1z1)), s1)
+    if is_zero(h):
+        if is_zero(r):
+            return double(x1, y1, z1)
+        return one(FQ_TAG), one(FQ_TAG), zero(FQ_TAG)
+    hh = mul(h, h)
+    hhh = mul(h, hh)
+    v = mul(u1, hh)
+    x3 = sub(sub(mul(r, r), hhh), add(v, v))
+    y3 = sub(mul(r, sub(v, x3)), mul(s1, hhh))
+    return x3, y3, mul(mul(z1, z2), h)
+
+
+@device
+def add_affine(x1: Any, y1: Any, z1: Any, x2: Any, y2: Any) -> Any:
+    """P + Q for Jacobian P and affine Q."""
+    if is_zero(y2):
+        return x1, y1, z1
+    if is_zero(z1):
+        return x2, y2, one(FQ_TAG)
+    z1z1 = mul(z1, z1)
+    h = sub(mul(x2, z1z1), x1)
+    r = sub(mul(y2, mul(z1, z1z1)), y1)
+    if is_zero(h):
+        if is_zero(r):
+            return double(x1, y1, z1)
+        return one(FQ_TAG), one(FQ_TAG), zero(FQ_TAG)
+    hh = mul(h, h)
+    hhh = mul(h, hh)
+    v = mul(x1, hh)
+    x3 = sub(sub(mul(r, r), hhh), add(v, v))
+    y3 = sub(mul(r, sub(v, x3)), mul(y1, hhh))
+    return x3, y3, mul(z1, h)
+
+
+@device
+def chord_denominator(x1: Any, y1: Any, x2: Any, y2: Any) -> Any:
+    """What P + Q divides by: x2 - x1, or 2 y for equal points, or 1 where nothing is divided."""
+    if is_zero(y1) or is_zero(y2):
+        return one(FQ_TAG)
+    d = sub(x2, x1)
+    if is_zero(d):
+        # Opposite points give y1 + y2 = 0: no division either.
+        d = add(y1, y2)
+        return select(is_zero(d), one(FQ_TAG), d)
+    return d
+
+
+@device
+def chord_sum(x1: Any, y1: Any, x2: Any, y2: Any, inverse: Any) -> Any:
+    """P + Q, affine, from the inverse of `chord_denominator`."""
+    if is_zero(y1):
+        return x2, y2
+    if is_zero(y2):
+        return x1, y1
+    rise = sub(y2, y1)
+    if is_zero(sub(x2, x1)):
+        if is_zero(add(y1, y2)):
+            return zero(FQ_TAG), zero(FQ_TAG)
+        # The tangent: 3 x^2 / 2 y.
+        square = mul(x1, x1)
+        rise = add(add(square, square), square)
+    slope = mul(rise, inverse)
+    x3 = sub(sub(mul(slope, slope), x1), x2)
+    return x3, sub(mul(slope, sub(x1, x3)), y1)
+
+
+@device
+def normalise(out: Any, first: int, work: Any, n: int, inversion: Any) -> None:
+    """Jacobian points work[0..n) to affine points out[first..first + n) with one inversion."""
+    products = np.empty(6 * n, np.uint64)
+    running = one(FQ_TAG)
+    for i in range(n):
+        store(products, i, running)
+        z = load(FQ_TAG, work, 3 * i + 2)
+        if not is_zero(z):
+            running = mul(running, z)
+    inverse = power(FQ_TAG, running, inversion)
+    for k in range(n):
+        i = n - 1 - k
+        z = load(FQ_TAG, work, 3 * i + 2)
+        if is_zero(z):
+            store(out, 2 * (first + i), z)
+            store(out, 2 * (first + i) + 1, z)
+            continue
+        zi = mul(inverse, load(FQ_TAG, products, i))
+        inverse = mul(inverse, z)
+        zz = mul(zi, zi)
+        store(out, 2 * (first + i), mul(load(FQ_TAG, work, 3 * i), zz))
+        store(out, 2 * (first + i) + 1, mul(load(FQ_TAG, work, 3 * i + 1), mul(zz, zi)))
+
+
+@device
+def load_signed(points: Any, code: int) -> Any:
+    """The point number code >> 1, negated where code is odd."""
+    index = code >> 1
+    x = load(FQ_TAG, points, 2 * index)
+    y = load(FQ_TAG, points, 2 * index + 1)
+    if code & 1:
+        y = neg(y)
+    return x, y

@@ -1,0 +1,140 @@
+"""Kernels that turn scalars into lists of signed points: which point goes into which bucket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .device.compile import kernel
+
+
+@kernel
+def bucket_entries(
+    entries: Any,
+    begin: Any,
+    end: Any,
+    magnitudes: Any,
+    words: int,
+    signs: Any,
+    columns: int,
+    bits: int,
+    windows: int,
+    start: int,
+    stop: int,
+) -> None:
+    """Sort the signed base-2^bits digits of rows [start, stop) into buckets, by counting.
+
+    Row r, window w and digit +-(b + 1) put column j into segment (r windows + w) 2^(bits - 1) + b. Digits lie
+    in (-2^(bits - 1), 2^(bits - 1)]; the caller has chosen enough windows for the last carry to be zero.
+
+    Args:
+        entries: int32, room for rows x windows x columns codes.
+        begin, end: int64 segment bounds, filled here.
+        magnitudes: flat uint64, `words` little-endian words for each scalar.
+        signs: uint8, 1 where the scalar is negative.
+    """
+    buckets = 1 << (bits - 1)
+    digits = np.empty(windows * columns, np.int32)
+    mask = np.uint64((1 << bits) - 1)
+    for r in range(start, stop):
+        for j in range(columns):
+            first = (r * columns + j) * words
+            carry = 0
+            for w in range(windows):
+                position = w * bits
+                k = position >> 6
+                shift = position & 63
+                word = np.uint64(0)
+                if k < words:
+                    word = magnitudes[first + k] >> np.uint64(shift)
+                    if shift + bits > 64 and k + 1 < words:
+                        word |= magnitudes[first + k + 1] << np.uint64(64 - shift)
+                digit = np.int64(word & mask) + carry
+                carry = 0
+                if digit > buckets:
+                    digit -= 2 * buckets
+                    carry = 1
+                digits[w * columns + j] = digit
+        for w in range(windows):
+            head = (r * windows + w) * buckets
+            for b in range(buckets):
+                end[head + b] = 0
+            for j in range(columns):
+                digit = digits[w * columns + j]
+                if digit != 0:
+                    end[head + abs(digit) - 1] += 1
+            offset = (r * windows + w) * columns
+            for b in range(buckets):
+                size = end[head + b]
+                begin[head + b] = offset
+                end[head + b] = offset
+                offset += size
+            for j in range(columns):
+                digit = digits[w * columns + j]
+                if digit != 0:
+                    b = head + abs(digit) - 1
+                    negative = (digit < 0) != (signs[r * columns + j] != 0)
+                    entries[end[b]] = 2 * j + negative
+                    end[b] += 1
+
+
+@kernel
+def subset_entries(
+    entries: Any,
+    begin: Any,
+    end: Any,
+    patterns: Any,
+    columns: int,
+    stride: int,
+    planes: int,
+    minus: int,
+    start: int,
+    stop: int,
+) -> None:
+    """Row r takes table point j stride + patterns[r, j] for every nonzero pattern (uint8).
+
+    Rows with r mod planes = minus are subtracted.
+    """
+    for r in range(start, stop):
+        offset = r * columns
+        begin[r] = offset
+        sign = 1 if r % planes == minus else 0
+        for j in range(columns):
+            pattern = np.int64(patterns[r * columns + j])
+            if pattern != 0:
+                entries[offset] = 2 * (j * stride + pattern) + sign
+                offset += 1
+        end[r] = offset
+
+
+@kernel
+def window_entries(
+    entries: Any, begin: Any, end: Any, scalars: Any, bits: int, windows: int, start: int, stop: int
+) -> None:
+    """Signed digits of plain 256-bit scalars as entries of a table of windows: w 2^(bits - 1) + |digit| - 1.
+
+    `bits` divides 64, and windows x bits exceeds 256 so that the last carry finds room.
+    """
+    half = 1 << (bits - 1)
+    mask = np.uint64((1 << bits) - 1)
+    for i in range(start, stop):
+        offset = i * windows
+        begin[i] = offset
+        carry = 0
+        for w in range(windows):
+            position = w * bits
+            digit = np.int64(carry)
+            if position < 256:
+                word = scalars[4 * i + (position >> 6)] >> np.uint64(position & 63)
+                digit += np.int64(word & mask)
+            carry = 0
+            sign = 0
+            if digit > half:
+                digit = 2 * half - digit
+                carry = 1
+                sign = 1
+            if digit != 0:
+                entries[offset] = 2 * (w * half + digit - 1) + sign
+                offset += 1
+        end[i] = offset

@@ -1,0 +1,86 @@
+"""Threaded sums of segments of points: the shape that all multi-scalar multiplication here comes down to."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import curve_kernels as kernels
+from .device.power import exponent_digits
+from .field import Fq, flat_limbs
+from .threads import get_threads, over_range
+
+INVERSION = exponent_digits(Fq.modulus - 2)
+
+# Points that share the inversions of one pass: 200 KB each for the copies and the products, inside a
+# second-level cache, and enough of them that the inversions are a few per cent of the work.
+_CHUNK = 4096
+
+# Additions a thread must get before a second thread pays (about 200 microseconds).
+_GRAIN = 512
+
+
+def flat_points(points: np.ndarray, name: str = "points") -> np.ndarray:
+    """A flat array of coordinates, checked for shape: `(n, 12)` or `(12,)` uint64."""
+    array = np.asarray(points)
+    if array.dtype != np.uint64 or array.ndim not in (1, 2) or array.shape[-1] != 12:
+        raise ValueError(
+            f"{name}: expected a uint64 array of shape (n, 12) (x then y, 6 limbs each), "
+            f"got {array.dtype} of shape {array.shape}"
+        )
+    return flat_limbs(array, 12, "point")
+
+
+def segment_sums(points: np.ndarray, entries: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """The sums of many segments of signed points.
+
+    Args:
+        points: flat coordinates.
+        entries: int32 codes, 2 index + sign (sign 1 subtracts).
+        begin: int64, first entry of each segment.
+        end: int64, one past the last entry of each segment; equal to `begin` for an empty one.
+
+    Returns:
+        `(segments, 12)` points.
+    """
+    segments = begin.shape[0]
+    out = np.empty((segments, 12), np.uint64)
+    target = out.reshape(-1)
+
+    def part(start: int, stop: int) -> None:
+        kernels.segment_sums(target, points, entries, begin, end, start, stop, _CHUNK, INVERSION)
+
+    total = int(end[-1] - begin[0]) if segments else 0
+    parts = min(get_threads(), max(1, total // _GRAIN), segments)
+    if parts <= 1:
+        part(0, segments)
+    else:
+        # Cut where the work is even, not where the segments are.
+        cuts = np.searchsorted(begin, begin[0] + np.arange(1, parts) * total // parts)
+        edges = [0, *(int(cut) for cut in cuts), segments]
+        over_range(lambda i, j: part(edges[i], edges[j]), parts, 1)
+    return out
+
+
+def add_indexed(
+    out: np.ndarray, target: np.ndarray, points: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> None:
+    """out[target[i]] = points[left[i]] + points[right[i]] on flat arrays; no target is an operand."""
+
+    def part(start: int, stop: int) -> None:
+        for first in range(start, stop, _CHUNK):
+            last = min(stop, first + _CHUNK)
+            kernels.add_indexed(out, target, points, left, right, first, last, INVERSION)
+
+    over_range(part, target.shape[0], _GRAIN)
+
+
+def horner(points: np.ndarray, rows: int, terms: int, doublings: int) -> np.ndarray:
+    """For each row of `terms` points, the sum of 2^(j doublings) points[row, j]: `(rows, 12)`."""
+    out = np.empty((rows, 12), np.uint64)
+    flat, target = points.reshape(-1), out.reshape(-1)
+    over_range(
+        lambda i, j: kernels.horner(target, flat, terms, doublings, i, j, INVERSION),
+        rows,
+        max(1, _GRAIN // (2 * terms * doublings)),
+    )
+    return out
