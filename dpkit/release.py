@@ -8,6 +8,7 @@ nothing but public parameters, noisy integers, noise scales and the guarantee is
 The digest finds damage; it is not a signature, so it says nothing about who wrote the file.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -126,8 +127,17 @@ def read_file(path: str | os.PathLike[str]) -> Sealed:
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file so that a reader sees the old one or the whole new one: temporary name, flush, rename."""
-    target = Path(path)
+    """Write a file so that a reader sees the old one or the whole new one: temporary name, flush, rename.
+
+    Symbolic links are followed; something that is there and is no plain file (a device, a pipe) is written
+    to, never replaced.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        target.write_bytes(data)
+        return
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder", str(target.parent))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
         with open(temporary, "xb") as file:

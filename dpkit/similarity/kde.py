@@ -1,7 +1,7 @@
 """Private kernel sums: one release, then any number of queries as post-processing."""
 
 import os
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -188,6 +188,18 @@ class KDE:
         """Every public parameter, scale and the guarantee, as JSON-ready values; a fresh dictionary."""
         return {**self._settings.to_public(), "noise": self._origin}
 
+    @overload
+    def query(
+        self, Y: ArrayLike, normalized: bool = False, return_std: Literal[False] = False
+    ) -> NDArray[np.float64]: ...
+    @overload
+    def query(
+        self, Y: ArrayLike, normalized: bool = False, *, return_std: Literal[True]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+    @overload
+    def query(
+        self, Y: ArrayLike, normalized: bool = False, return_std: bool = False
+    ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]: ...
     def query(
         self, Y: ArrayLike, normalized: bool = False, return_std: bool = False
     ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:

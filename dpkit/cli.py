@@ -1,0 +1,212 @@
+"""The `dpkit` command: build a private release, query it, look inside.
+
+Results go to standard output, progress to standard error and only on a terminal. Exit codes: 0 done; 2 wrong
+usage, unreadable input or a bad argument; 3 not enough memory or disk; 130 interrupted. Never a traceback.
+"""
+
+import contextlib
+import errno
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+import dpkit
+from dpkit.errors import ArgumentError, DpkitError
+from dpkit.release import write_atomically
+
+__all__ = ["app", "main"]
+
+_CHUNK_ROWS = 1 << 16
+_RESOURCE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EFBIG}
+
+app = typer.Typer(
+    name="dpkit",
+    help="Differentially private data structures: release once, query as often as you like.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+kde_app = typer.Typer(help="Private sums of kernel similarities.", no_args_is_help=True)
+app.add_typer(kde_app, name="kde")
+
+
+@contextlib.contextmanager
+def _reporting() -> Iterator[None]:
+    """Turn errors into one line on standard error and the documented exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except MemoryError:
+        _fail("not enough memory", 3)
+    except DpkitError as cause:
+        _fail(str(cause), 2)
+    except OSError as cause:
+        if cause.errno == errno.EPIPE:
+            raise
+        where = f"{cause.filename}: " if cause.filename else ""
+        _fail(f"{where}{cause.strerror or cause}", 3 if cause.errno in _RESOURCE_ERRNOS else 2)
+    except typer.Exit:
+        raise
+    except Exception as cause:  # its message might quote private data, so only its name is shown
+        _fail(f"internal error ({type(cause).__name__}): please report it", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"dpkit: {message}", file=sys.stderr)  # noqa: T201
+    raise typer.Exit(code)
+
+
+def _print(text: str) -> None:
+    print(text)  # noqa: T201
+
+
+def _load_points(path: Path, name: str) -> NDArray[Any]:
+    """Map a .npy file of real numbers into memory; nothing in it can run code."""
+    try:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError):
+        raise ArgumentError(
+            f"{path}: not a .npy file of numbers (write one with numpy.save; pickled objects are refused)"
+        ) from None
+    if not isinstance(loaded, np.ndarray):
+        raise ArgumentError(f"{path}: an .npz archive; save the array of {name} alone with numpy.save")
+    return loaded
+
+
+def _chunks(rows: int, what: str) -> Iterator[slice]:
+    """Yield slices of rows, with a progress bar on standard error where that is a terminal."""
+    slices = [slice(start, min(start + _CHUNK_ROWS, rows)) for start in range(0, rows, _CHUNK_ROWS)]
+    if not sys.stderr.isatty() or len(slices) < 2:
+        yield from slices
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(slices, description=what, console=Console(stderr=True), transient=True)
+
+
+@kde_app.command("build")
+def _kde_build(
+    data: Annotated[Path, typer.Argument(metavar="DATA.npy", help="Private records, a (n, d) array.")],
+    out: Annotated[Path, typer.Option(help="Where the release goes.")],
+    kernel: Annotated[str, typer.Option(help="gaussian, exponential, laplacian, cauchy, ...")] = "gaussian",
+    bandwidth: Annotated[float, typer.Option(help="Kernel width h, in the units of the data.")] = 1.0,
+    epsilon: Annotated[float, typer.Option(help="Privacy budget.")] = 1.0,
+    delta: Annotated[float, typer.Option(help="0 for pure epsilon-DP.")] = 0.0,
+    neighbours: Annotated[str, typer.Option(help="add-remove or replace.")] = "add-remove",
+    features: Annotated[int | None, typer.Option(help="Number of frequencies; default: sized.")] = None,
+    expected_records: Annotated[int | None, typer.Option(help="A public guess of n, for sizing.")] = None,
+    public_seed: Annotated[int, typer.Option(help="Seed of the public feature map.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was built as JSON.")] = False,
+) -> None:
+    """Build a private kernel sum from DATA.npy and write the sealed release."""
+    with _reporting():
+        records = _load_points(data, "records")
+        if records.ndim != 2:
+            raise ArgumentError(f"{data}: expected a (n, d) array, got {records.ndim} axes")
+        if expected_records is None and neighbours == "replace":
+            expected_records = len(records)
+        builder = dpkit.KDE.builder(
+            d=records.shape[1],
+            kernel=kernel,
+            bandwidth=bandwidth,
+            epsilon=epsilon,
+            delta=delta,
+            neighbours=neighbours,
+            features=features,
+            public_seed=public_seed,
+            expected_records=expected_records,
+        )
+        builder.update(records[:0])  # checks the dtype of an empty file too
+        for rows in _chunks(len(records), "adding records"):
+            builder.update(records[rows])
+        release = builder.release()
+        release.save(out)
+        if as_json:
+            _print(json.dumps({**_summary(release), "out": str(out)}))
+        else:
+            _print(f"{out}: {release!r}")
+
+
+@kde_app.command("query")
+def _kde_query(
+    release: Annotated[Path, typer.Argument(metavar="KDE.dpk", help="A release from `kde build`.")],
+    queries: Annotated[Path, typer.Argument(metavar="QUERIES.npy", help="Queries, a (m, d) array.")],
+    out: Annotated[Path | None, typer.Option(help="Write answers to a .npy file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    normalized: Annotated[bool, typer.Option(help="Average similarity in place of the sum.")] = False,
+    std: Annotated[bool, typer.Option("--std", help="Add standard errors (second column).")] = False,
+) -> None:
+    """Answer the queries, one line each; queries cost no privacy."""
+    with _reporting():
+        if as_json and out is not None:
+            raise ArgumentError("--json and --out exclude each other: choose one")
+        points = _load_points(queries, "queries")
+        kde = _load_kde(release)
+        kde.query(points[:0])  # checks shape and dtype before the work starts
+        parts = [
+            np.stack(kde.query(points[rows], normalized=normalized, return_std=True), axis=1)
+            for rows in _chunks(len(points), "answering")
+        ]
+        table = np.concatenate(parts) if parts else np.empty((0, 2))
+        if out is not None:
+            buffer = io.BytesIO()
+            np.save(buffer, table if std else table[:, 0], allow_pickle=False)
+            write_atomically(out, buffer.getvalue())
+        elif as_json:
+            answers: dict[str, Any] = {"normalized": normalized, "values": _plain(table[:, 0])}
+            if std:
+                answers["std"] = _plain(table[:, 1])
+            _print(json.dumps(answers))
+        else:
+            for value, error in table:
+                _print(f"{value:.17g}\t{error:.6g}" if std else f"{value:.17g}")
+
+
+@app.command("inspect")
+def _inspect(
+    release: Annotated[Path, typer.Argument(metavar="RELEASE.dpk", help="A release file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show what a release promises and everything public inside it."""
+    with _reporting():
+        summary = {**_summary(_load_kde(release)), "bytes": release.stat().st_size}
+        if as_json:
+            _print(json.dumps(summary))
+            return
+        width = max(map(len, summary))
+        for name, value in summary.items():
+            _print(f"{name:<{width}}  {value}")
+
+
+def _load_kde(path: Path) -> "dpkit.KDE":
+    return dpkit.load(path)
+
+
+def _summary(kde: "dpkit.KDE") -> dict[str, Any]:
+    return {"kind": "kde", **kde.public, "count": kde.count, "noise_std": kde.noise_std()}
+
+
+def _plain(values: NDArray[np.float64]) -> list[float | None]:
+    """Return numbers for JSON, which knows neither NaN nor infinity: those become null."""
+    return [float(v) if np.isfinite(v) else None for v in values]
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
