@@ -7,6 +7,7 @@ from . import g1, multilinear, sumcheck
 from .errors import DecodeError, NotCanonical, NotInSubgroup, NotOnCurve, PointAtInfinity
 from .field import Field, Fq, Fr
 from .fixed_base import FixedBase
+from .generators import generators
 from .msm import msm, msm_rows
 from .threads import get_threads, set_threads
 
@@ -21,6 +22,7 @@ __all__ = [
     "NotOnCurve",
     "PointAtInfinity",
     "g1",
+    "generators",
     "get_threads",
     "msm",
     "msm_rows",
