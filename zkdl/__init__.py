@@ -1,1 +1,92 @@
 """Zero-knowledge proofs of neural-network training."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zkdl import arithmetic, errors
+    from zkdl.errors import (
+        BackendError,
+        FormatError,
+        InputError,
+        ProofRejected,
+        RangeOverflowError,
+        Reason,
+        ResourceError,
+        WitnessError,
+        ZkdlError,
+    )
+    from zkdl.protocol.proof import Proof
+    from zkdl.protocol.settings import Settings
+    from zkdl.protocol.statement import Statement
+    from zkdl.prover.prove import prove
+    from zkdl.training import Run, Witness, train
+    from zkdl.verifier.verify import verify
+
+__all__ = [
+    "BackendError",
+    "FormatError",
+    "InputError",
+    "Proof",
+    "ProofRejected",
+    "RangeOverflowError",
+    "Reason",
+    "ResourceError",
+    "Run",
+    "Settings",
+    "Statement",
+    "Witness",
+    "WitnessError",
+    "ZkdlError",
+    "__version__",
+    "arithmetic",
+    "errors",
+    "prove",
+    "train",
+    "verify",
+]
+
+# Names are looked up on first use, so that `import zkdl` stays fast and loads no kernels.
+_ERRORS = (
+    "BackendError", "FormatError", "InputError", "ProofRejected", "RangeOverflowError", "Reason",
+    "ResourceError", "WitnessError", "ZkdlError",
+)  # fmt: skip
+_HOMES = {
+    **dict.fromkeys(_ERRORS, "zkdl.errors"),
+    "Proof": "zkdl.protocol.proof",
+    "Settings": "zkdl.protocol.settings",
+    "Statement": "zkdl.protocol.statement",
+    "prove": "zkdl.prover",
+    "Run": "zkdl.training",
+    "Witness": "zkdl.training",
+    "train": "zkdl.training",
+    "verify": "zkdl.verifier",
+}
+_MODULES = ("arithmetic", "errors", "protocol", "prover", "training", "verifier")
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return _version()
+    if name in _MODULES:
+        return importlib.import_module(f"zkdl.{name}")
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'zkdl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("dpkit-zkdl")
+    except PackageNotFoundError:
+        return "unknown"

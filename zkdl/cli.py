@@ -1,0 +1,301 @@
+"""The command ``zkdl``: train, prove, verify, inspect."""
+
+from __future__ import annotations
+
+import os
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zkdl import console
+from zkdl.errors import BackendError, FormatError, InputError, ProofRejected
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="zkdl",
+    help="Zero-knowledge proofs of neural-network training.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_REJECTED = 1
+_STATEMENT, _WITNESS, _PROOF = "statement.json", "witness.npz", "proof.zkdl"
+
+
+class Ranges(StrEnum):
+    """Range arguments."""
+
+    lookup = "lookup"
+    bits = "bits"
+
+
+class Backend(StrEnum):
+    """Where arithmetic runs."""
+
+    auto = "auto"
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def train(
+    data: Annotated[str, typer.Option(help="digits, mnist5k, or an .npz file with X and y.")],
+    out: Annotated[Path, typer.Option(help="Directory to write the run to.")],
+    hidden: Annotated[
+        str, typer.Option(help="Widths of the hidden layers, e.g. 64,64; 'none' for none.")
+    ] = "64,64",
+    steps: Annotated[int, typer.Option(help="Mini-batch steps T.")] = 8,
+    batch_size: Annotated[int, typer.Option(help="Records per step B.")] = 64,
+    learning_rate: Annotated[str, typer.Option(help="An exact number such as 1/64.")] = "1/64",
+    seed: Annotated[int, typer.Option(help="Names the batches, and the initial weights.")] = 1,
+    initial_seed: Annotated[int | None, typer.Option(help="Names the initial weights instead.")] = None,
+    bias: Annotated[bool, typer.Option("--bias/--no-bias", help="Whether layers have a bias.")] = True,
+    activation_scale: Annotated[
+        int | None, typer.Option(help="Bits behind the point of activations.")
+    ] = None,
+    gradient_scale: Annotated[int | None, typer.Option(help="Bits behind the point of gradients.")] = None,
+    weight_scale: Annotated[int | None, typer.Option(help="Bits behind the point of weights.")] = None,
+    activation_bits: Annotated[int | None, typer.Option(help="Width of activations.")] = None,
+    gradient_bits: Annotated[int | None, typer.Option(help="Width of gradients.")] = None,
+    limb_bits: Annotated[int | None, typer.Option(help="Width of the limbs of a remainder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train in exact fixed point and commit to data and final weights."""
+    with console.guard():
+        start = time.perf_counter()
+        widths = _widths(hidden)
+        _check_directory(out)
+        from zkdl.protocol.settings import Settings
+        from zkdl.training import datasets
+        from zkdl.training import train as run_training
+
+        settings = Settings.choose(
+            batch_size, learning_rate, activation_scale=activation_scale, gradient_scale=gradient_scale,
+            weight_scale=weight_scale, activation_bits=activation_bits, gradient_bits=gradient_bits,
+            limb_bits=limb_bits,
+        )  # fmt: skip
+        loaded = datasets.load(data)
+        with console.progress_bar() as progress:
+            run = run_training(
+                loaded.X, loaded.y, hidden=widths, steps=steps, batch_size=batch_size,
+                learning_rate=learning_rate, seed=seed, initial_seed=initial_seed, settings=settings,
+                bias=bias, classes=loaded.classes, test=loaded.test, progress=progress,
+            )  # fmt: skip
+        run.save(out)
+        summary = _train_summary(run, loaded.name, out, time.perf_counter() - start)
+        console.emit(summary if as_json else _train_text(summary))
+
+
+@app.command()
+def prove(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory that train wrote.")],
+    out: Annotated[Path | None, typer.Option(help="Proof file [default: RUN/proof.zkdl].")] = None,
+    ranges: Annotated[Ranges, typer.Option(help="Range argument.")] = Ranges.lookup,
+    backend: Annotated[Backend, typer.Option(help="Where arithmetic runs.")] = Backend.auto,
+    threads: Annotated[int | None, typer.Option(help="Threads [default: one per processor].")] = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that a run was trained exactly as its statement says."""
+    with console.guard():
+        start = time.perf_counter()
+        target = run / _PROOF if out is None else out
+        from zkdl.protocol.statement import Statement
+        from zkdl.training import Witness
+
+        statement = Statement.load(run / _STATEMENT)
+        witness = Witness.load(run / _WITNESS)
+        _check_file(target)
+        _choose_backend(backend, threads)
+        from zkdl.prover import prove as make_proof
+
+        with console.progress_bar() as progress:
+            proof = make_proof(statement, witness, ranges=ranges.value, progress=progress)
+        proof.save(target)
+        seconds = time.perf_counter() - start
+        summary = {
+            "seconds": seconds,
+            "proof_bytes": len(proof),
+            "peak_rss_bytes": console.peak_rss_bytes(),
+            "seconds_by_phase": proof.phases,
+            "ranges": ranges.value,
+            "out": str(target),
+            "statement_digest": statement.digest().hex(),
+        }
+        console.emit(summary if as_json else f"{target}: {len(proof)} bytes, proved in {seconds:.2f} s")
+
+
+@app.command()
+def verify(
+    statement: Annotated[Path, typer.Argument(metavar="STATEMENT", help="RUN/statement.json")],
+    proof: Annotated[Path, typer.Argument(metavar="PROOF", help="RUN/proof.zkdl")],
+    as_json: Json = False,
+) -> None:
+    """Check a proof: exit 0 accepted, 1 rejected, 2 unreadable."""
+    with console.guard():
+        start = time.perf_counter()
+        from zkdl.protocol.proof import Proof
+        from zkdl.protocol.statement import Statement
+
+        claim, sent = Statement.load(statement), Proof.load(proof)
+        from zkdl.verifier import verify as check_proof
+
+        try:
+            check_proof(claim, sent)
+        except ProofRejected as error:
+            if as_json:
+                console.emit({"accepted": False, "reason": str(error.reason), "message": error.detail})
+            console.refuse(f"rejected: {error}", _REJECTED)
+        seconds = time.perf_counter() - start
+        result = {"accepted": True, "seconds": seconds, "proof_bytes": len(sent)}
+        result["peak_rss_bytes"] = console.peak_rss_bytes()
+        console.emit(result if as_json else f"accepted in {seconds:.2f} s")
+
+
+@app.command()
+def inspect(
+    proof: Annotated[Path, typer.Argument(metavar="PROOF", help="RUN/proof.zkdl")],
+    statement: Annotated[
+        Path | None, typer.Option(help="Statement [default: statement.json beside the proof, if there].")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a proof file holds, without judging it."""
+    with console.guard():
+        from zkdl.protocol.proof import Proof, describe
+
+        try:
+            found: dict[str, Any] = dict(describe(bytes(Proof.load(proof))))
+        except ProofRejected as error:
+            raise FormatError(f"{proof}: {error}") from None
+        public = _statement_beside(proof, statement, found.get("statement_digest"))
+        if public is not None:
+            found["statement"] = public
+        console.emit(found if as_json else "\n".join(_lines(found)))
+
+
+def main() -> None:
+    """Run the command line; the entry point of ``zkdl``."""
+    console.end_on_sigterm()
+    with console.guard():
+        app(prog_name="zkdl")
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    if text.strip().lower() in ("", "none"):
+        return ()
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--hidden must be widths such as 64,64 or 'none', got {text!r}") from None
+
+
+def _check_directory(path: Path) -> None:
+    """Refuse an output directory that cannot be written before the work is done, not after."""
+    if path.exists() and not path.is_dir():
+        raise InputError(f"--out must be a directory, but {path} is a file")
+    place = path if path.is_dir() else _nearest_parent(path)
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"--out {path} cannot be written: no permission in {place}")
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"--out must be a file, but {path} is a directory")
+    if not path.parent.is_dir():
+        raise InputError(f"--out {path}: the directory {path.parent} does not exist")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InputError(f"--out {path} cannot be written: no permission in {path.parent}")
+
+
+def _nearest_parent(path: Path) -> Path:
+    return next((parent for parent in path.absolute().parents if parent.exists()), Path("/"))
+
+
+def _choose_backend(backend: Backend, threads: int | None) -> None:
+    from zkdl import arithmetic as za
+
+    if threads is not None:
+        if threads < 1:
+            raise InputError(f"--threads must be at least 1, got {threads}")
+        za.set_threads(threads)
+    select = getattr(za, "set_backend", None)
+    if select is not None:
+        select(backend.value)
+    elif backend is Backend.gpu:
+        raise BackendError("--backend gpu: no GPU backend is available here; use --backend cpu")
+
+
+def _statement_beside(proof: Path, statement: Path | None, digest: object) -> dict[str, object] | None:
+    """The public settings of the statement that the proof names; only one asked for must exist."""
+    from zkdl.protocol.statement import Statement
+
+    path = proof.with_name(_STATEMENT) if statement is None else statement
+    if statement is None and not path.is_file():
+        return None
+    claim = Statement.load(path)
+    if claim.digest().hex() != digest:
+        if statement is None:
+            return None
+        raise InputError(f"{path} is not the statement that the proof names")
+    return {
+        "widths": list(claim.widths),
+        "bias": claim.bias,
+        "batch_size": claim.batch_size,
+        "steps": claim.steps,
+        "learning_rate": str(claim.learning_rate),
+        "records": claim.records,
+        "settings": claim.settings.as_dict(),
+    }
+
+
+def _lines(values: dict[str, Any], indent: str = "") -> list[str]:
+    out = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            out += [f"{indent}{name}:", *_lines(value, indent + "  ")]
+        else:
+            out.append(f"{indent}{name}: {value}")
+    return out
+
+
+def _train_summary(run: Any, name: str, out: Path, seconds: float) -> dict[str, Any]:
+    history, statement = run.history, run.statement
+    summary: dict[str, Any] = {
+        "seconds": seconds,
+        "peak_rss_bytes": console.peak_rss_bytes(),
+        "out": str(out),
+        "data": name,
+        "records": statement.records,
+        "widths": list(statement.widths),
+        "steps": statement.steps,
+        "settings": statement.settings.as_dict(),
+        "statement_digest": statement.digest().hex(),
+        "loss": history.loss[-1],
+        "twin_loss": history.twin_loss[-1],
+    }
+    for part in ("train", "test"):
+        evaluation = getattr(history, part)
+        if evaluation is not None:
+            summary[f"{part}_accuracy"] = evaluation.accuracy
+            summary[f"twin_{part}_accuracy"] = evaluation.twin_accuracy
+    return summary
+
+
+def _train_text(summary: dict[str, Any]) -> str:
+    text = (
+        f"{summary['out']}: {summary['steps']} steps of {'-'.join(map(str, summary['widths']))} on "
+        f"{summary['records']} records in {summary['seconds']:.2f} s; "
+        f"loss {summary['loss']:.4f} (float64 {summary['twin_loss']:.4f})"
+    )
+    if summary.get("test_accuracy") is not None:
+        accuracy, twin = summary["test_accuracy"], summary["twin_test_accuracy"]
+        text += f", held-out accuracy {accuracy:.3f} (float64 {twin:.3f})"
+    return text
