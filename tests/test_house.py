@@ -28,8 +28,10 @@ FLOORS = {
         "continual": 5,
         "_loading": 6,
         "exact": 6,
+        "datasets": 6,
         "audit": 7,
         "cli": 8,
+        "__main__": 9,
     },
     "zkdl": {
         "errors": 0,

@@ -1,7 +1,6 @@
 """Exact private numbers where none may be, and noise that comes twice."""
 
 import gc
-import pickle
 from collections.abc import Callable, Mapping
 from types import FunctionType, ModuleType
 from typing import Any
@@ -50,30 +49,23 @@ def _holds(item: Any, secret: NDArray[Any]) -> bool:
 def find_leaks(
     release: Any, secrets: Mapping[str, NDArray[Any]], files: Mapping[str, bytes] | None = None
 ) -> list[str]:
-    """Return where exact private arrays were found: in live objects, the pickle, the repr or given file
-    bytes.
+    """Return where exact private arrays were found: in live objects, in the repr, or in given bytes.
 
     Args:
         release: the object under test.
         secrets: named exact arrays (sums, records, contributions) of at least 4 entries, not all equal.
-        files: named bytes that the release wrote.
+        files: named bytes that the release wrote: its file, its pickle.
 
     Example:
         >>> find_leaks({"kept": np.arange(8)}, {"sums": np.arange(8)})
-        ['sums: in a live ndarray', 'sums: in the pickle']
+        ['sums: in a live ndarray', 'sums: in the repr']
     """
     leaks = []
     objects = _walk(release)
-    try:
-        dumped = pickle.dumps(release)
-    except Exception:  # an object that refuses to be pickled leaks nothing that way
-        dumped = b""
     for name, secret in secrets.items():
         secret = np.ascontiguousarray(secret)
         raw = secret.tobytes()
         leaks += sorted({f"{name}: in a live {type(o).__name__}" for o in objects if _holds(o, secret)})
-        if raw in dumped:
-            leaks.append(f"{name}: in the pickle")
         numbers = [str(v) for v in secret.reshape(-1).tolist()]
         if ", ".join(numbers) in repr(release) or " ".join(numbers) in repr(release):
             leaks.append(f"{name}: in the repr")

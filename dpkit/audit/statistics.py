@@ -93,7 +93,7 @@ def rho_lower_bound(p_low: float, q_high: float) -> float:
     bounds may stand in for the probabilities.
 
     Example:
-        >>> 0.0 < rho_lower_bound(0.55, 0.45) < 0.02
+        >>> 0.0 < rho_lower_bound(0.55, 0.45) < 0.03
         True
     """
     if p_low <= q_high or q_high >= 1.0:
