@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dpkit.errors import ArgumentError
 
 _MARGIN = 2.0**-48
+_UNDERFLOW = 1e-300  # covers what libm rounds to zero or to a subnormal
 _LOG_W_RANGE = (-45.0, 90.0)
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -160,7 +161,7 @@ def gdp_delta(mu: float, epsilon: float) -> float:
         second = math.exp(epsilon) * _phi(y)
     spread = (mu / 2 + epsilon / mu) ** 2  # the argument of Phi is off by 2^-52 of this scale
     error = _MARGIN * (4 + spread + epsilon) * (first + second)
-    return min(1.0, max(0.0, first - second) + error)
+    return min(1.0, max(0.0, first - second) + error + _UNDERFLOW)
 
 
 def gdp_epsilon(mu: float, delta: float) -> float:
@@ -210,7 +211,7 @@ def _phi(x: float) -> float:
 
 def _exp_up(x: float) -> float:
     """Return exp(x) rounded up; above 1 the caller clips."""
-    return 1.0 if x >= 0 else math.nextafter(math.exp(x) * (1 + _MARGIN), math.inf)
+    return 1.0 if x >= 0 else math.exp(x) * (1 + _MARGIN) + _UNDERFLOW
 
 
 def _checked_target(epsilon: float, delta: float) -> tuple[float, float]:

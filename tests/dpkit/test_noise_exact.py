@@ -128,7 +128,7 @@ def test_long_run_crosses_chunks_and_equals_twin():
 
 @pytest.mark.parametrize("slack", [2**30, 2**45, 2**50])
 def test_declined_draws_leave_laplace_values_unchanged(slack):
-    """A wide slack makes the kernel decline often; at a large scale the exact path must give the same values."""
+    """A wide slack makes the kernel decline often; at a large scale the exact path gives the same values."""
     table = scales.laplace_table([Fraction(2**30)])
     plain, forced = np.empty(2000, dtype=np.int64), np.empty(2000, dtype=np.int64)
     UnsafeSeededNoise(1)._laplace(table, np.zeros(1, dtype=np.int64), 0, plain)

@@ -86,7 +86,7 @@ def test_vector_probabilities_by_coordinate():
     assert abs(np.corrcoef(draws.T)[0, 1]) < 0.02
 
 
-# --- planted faults: the same check must reject each of them --------------------------------------------------
+# --- planted faults: the same check must reject each of them ---
 
 
 def _half_scale(noise, scale, n):
@@ -145,7 +145,7 @@ def test_planted_gaussian_fault_is_caught(fault):
     assert _p_value(draws, lambda z: _gaussian_pmf(variance, z)) < 1e-12
 
 
-# --- large scales ---------------------------------------------------------------------------------------------
+# --- large scales ---
 
 
 @pytest.mark.parametrize(
