@@ -16,6 +16,7 @@ from zkdl.protocol.arguments import inner_product, quadratic, random_combination
 from zkdl.protocol.channel import Channel, Rows, Section
 from zkdl.protocol.claims import BlockPart, Claims, Part
 from zkdl.protocol.instance import Instance
+from zkdl.protocol.layout import log2_ceil
 from zkdl.protocol.matmul import padding_factor
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.work import Work
@@ -102,4 +103,6 @@ def opening(
             vector = folded if vector is None else vector + folded
             value = power * by_poly[poly] if value is None else value + power * by_poly[poly]
             power = power * chi % R
-        inner_product(ch, reason, f"opening/{reason}", vector, columns, value)
+        # A record is shorter than a row, so fewer bases are enough to open it.
+        length = 1 << log2_ceil(instance.data_columns) if members == ("data",) else len(columns)
+        inner_product(ch, reason, f"opening/{reason}", vector, columns[:length], value)
