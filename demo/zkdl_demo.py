@@ -109,10 +109,11 @@ def cheat(out):
     fresh = bytes(zkdl.prove(statement, witness))
     zkdl.verify(statement, fresh)
     mine, first = (np.frombuffer(p, np.uint8)[-40_000:] for p in (fresh, proof))
+    agree = np.mean(mine == first)
     print(
-        f"\nA second honest proof verifies too; of its last 40,000 bytes {np.mean(mine == first):.1%} agree with the "
-        "first one's\n(1 in 256 would by chance): every proof draws fresh blinding."
+        f"\nA second honest proof verifies too; of its last 40,000 bytes {agree:.1%} agree with the first one's"
     )
+    print("(1 in 256 would by chance): every proof draws fresh blinding.")
 
 
 if __name__ == "__main__":
