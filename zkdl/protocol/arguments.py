@@ -58,6 +58,7 @@ def sumcheck(
     Source: Cramer and Damgard (1998) for sumchecks on commitments; Wahby et al., Hyrax (2018).
     Soundness error ``num_vars * degree / r`` besides binding.
     """
+    ch.note(label, num_vars * degree)
     tables = ch.compute(rounds)
     point: list[int] = []
     for k in range(num_vars):
@@ -102,6 +103,7 @@ def quadratic(
     its masked value and blinding; the blinding of the equation. Special soundness from three
     transcripts; perfect zero knowledge for an honest verifier.
     """
+    ch.note(label, 2)
     factors: dict[int, Handle] = {}
     for _, a, b in terms:
         factors.setdefault(id(a), a)
@@ -149,6 +151,8 @@ def inner_product(
 
     Source: Bootle et al. (2016), Buenz et al., Bulletproofs (2018), with blinding as in Hyrax.
     """
+    # Six bad values of u per round (u^2 enters, four transcripts extract), the base, the last move.
+    ch.note(label, 6 * (len(weights).bit_length() - 1) + 2)
     base = ch.challenge(f"{label}/base")
     argument = FoldTranscript(vector, weights, claim, base)
     state: Any = ch.compute(lambda: ch.fold_start(vector, weights, claim, base))
@@ -167,8 +171,10 @@ def inner_product(
     ch.fold_end(reason, label, argument)
 
 
-def random_combination(challenge: int, handles: Sequence[Handle]) -> tuple[list[int], Handle]:
-    """Powers 1, c, c^2, ... and sum_k c^k handle_k."""
+def random_combination(ch: Channel, label: str, handles: Sequence[Handle]) -> tuple[list[int], Handle]:
+    """Draw a challenge c; return its powers 1, c, c^2, ... and sum_k c^k handle_k."""
+    ch.note(label, len(handles) - 1)
+    challenge = ch.challenge(label)
     powers, total, power = [], None, 1
     for handle in handles:
         powers.append(power)

@@ -65,6 +65,9 @@ class Channel(Protocol):
     def challenges(self, label: str, count: int) -> list[int]:
         """Draw ``count`` challenges."""
 
+    def note(self, label: str, numerator: int) -> None:
+        """Record that the interactive step ``label`` fails to be sound with probability numerator / r."""
+
     def compute(self, work: Callable[[], T]) -> T | None:
         """Run ``work`` on the prover's side only."""
 

@@ -102,6 +102,10 @@ def range_lookup(ch: Channel, instance: Instance, claims: Claims, work: Work | N
     """
     ch.section(Section.RANGES)
     c = LookupChallenges(ch.challenge("lookup/alpha"), ch.challenge("lookup/beta"))
+    # A false identity survives at the roots of a polynomial of degree below leaves of all trees in
+    # alpha; two distinct (width, value) pairs collide for at most one beta.
+    leaves = sum(1 << tree_vars(instance, tree) for tree in TREES)
+    ch.note("lookup/identity", 2 * leaves)
     ch.compute(lambda: work.lookup_start(c))  # type: ignore[union-attr]
     roots = ch.scalars("lookup/roots", 3 * len(TREES), lambda: work.lookup_roots())  # type: ignore[union-attr]
     state: dict[str, tuple[Handle, Handle]] = {}
@@ -129,6 +133,7 @@ def range_lookup(ch: Channel, instance: Instance, claims: Claims, work: Work | N
         for tree in active:
             if tree_vars(instance, tree) == layer + 1:
                 public.append(_leaf_claims(instance, claims, tree, c, point, *state[tree]))
+    ch.note("lookup/leaves", len(TREES) - 1)
     gamma, power, total = ch.challenge("lookup/leaves"), 1, 0 * roots[0]
     for handle in public:
         total, power = total + power * handle, power * gamma % R
@@ -145,6 +150,7 @@ def _layer(
 ) -> list[int]:
     """Claims on layer ``layer`` (2^layer fractions) become claims on the next; returns their point."""
     lam = ch.challenge("lookup/combine")
+    ch.note(f"lookup/{layer}/combine", 2 * len(active))
     coefs: dict[str, tuple[int, int]] = {}
     claim, power = None, 1
     for tree in active:

@@ -129,10 +129,11 @@ def matmul(ch: Channel, instance: Instance, claims: Claims, work: Work | None) -
         ch.challenges("matmul/tau_t", instance.step_vars),
         ch.challenges("matmul/y", max(vars_)),
     )
+    ch.note("matmul/point", instance.batch_vars + instance.step_vars + max(vars_))
     functionals = [_pre_activation(instance, layer, p) for layer in layers]
     functionals += [_pre_gradient(instance, layer, p) for layer in range(1, last)]
     products = claimed_scalars(ch, claims, "matmul/products", functionals, work)
-    p.powers, claim = random_combination(ch.challenge("matmul/combine"), products)
+    p.powers, claim = random_combination(ch, "matmul/combine", products)
 
     num_vars = instance.step_vars + max(vars_)
     point, final = sumcheck(ch, "matmul", claim, num_vars, 3, lambda: work.matmul_rounds(p))  # type: ignore[union-attr]

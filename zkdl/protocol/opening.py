@@ -68,7 +68,7 @@ def opening(
     ch.section(Section.OPENING)
     grouped = groups(instance)
     polys = tuple(poly for _, members in grouped for poly in members)
-    powers, claim = random_combination(ch.challenge("opening/combine"), [h for h, _ in claims.entries])
+    powers, claim = random_combination(ch, "opening/combine", [h for h, _ in claims.entries])
     entries = [(power, parts) for power, (_, parts) in zip(powers, claims.entries, strict=True)]
     num_vars = max(poly_vars(instance, poly) for poly in polys)
     point, end = sumcheck(
@@ -94,6 +94,7 @@ def opening(
     row_bits = instance.statement.row_bits
     columns = za.multilinear.eq_table(point[:row_bits])
     for reason, members in grouped:
+        ch.note(f"opening/{reason}/combine", len(members) - 1)
         chi, power = ch.challenge(f"opening/{reason}/combine"), 1
         vector, value = None, None
         for poly in members:

@@ -25,7 +25,8 @@ MAGIC = b"ZKDLPRF\0"
 FORMAT_VERSION = 1
 RANGE_CODES = {"bits": 0, "lookup": 1}
 MAX_PROOF_BYTES = 1 << 30
-_HEADER = len(MAGIC) + 2 + 1 + 32
+HEADER_BYTES = len(MAGIC) + 2 + 1 + 32
+SECTION_HEADER_BYTES = 1 + 4
 _TAGS = {section: k + 1 for k, section in enumerate(Section)}
 
 
@@ -100,7 +101,7 @@ def decode(data: bytes) -> Envelope:
     """
     if data[: len(MAGIC)] != MAGIC[: len(data)] or not data:
         raise ProofRejected(Reason.BAD_MAGIC, "this is not a proof file of zkdl")
-    if len(data) < _HEADER:
+    if len(data) < HEADER_BYTES:
         raise ProofRejected(Reason.TRUNCATED, f"the file ends within its header, after {len(data)} bytes")
     version = int.from_bytes(data[8:10], "little")
     if version != FORMAT_VERSION:
@@ -108,7 +109,7 @@ def decode(data: bytes) -> Envelope:
     names = {code: name for name, code in RANGE_CODES.items()}
     if data[10] not in names:
         raise ProofRejected(Reason.BACKEND, f"range argument {data[10]} is unknown")
-    at, sections = _HEADER, {}
+    at, sections = HEADER_BYTES, {}
     for section in Section:
         if at + 5 > len(data):
             raise ProofRejected(Reason.TRUNCATED, f"the file ends before section {section}")

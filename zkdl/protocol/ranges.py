@@ -32,6 +32,7 @@ def _recomposition(ch: Channel, instance: Instance) -> tuple[list[Part], list[Pa
     z_u = ch.challenges("ranges/z_record", log2_ceil(records))
     z_c = ch.challenges("ranges/z_column", log2_ceil(instance.data_columns))
     gamma = ch.challenge("ranges/combine")
+    ch.note("ranges/recompose/point", len(z) + len(z_u) + len(z_c) + len(instance.cell_ranges))
     cells: list[Part] = []
     bits: list[Part] = []
     power = 1
@@ -61,6 +62,7 @@ def range_bits(ch: Channel, instance: Instance, claims: Claims, work: Work | Non
     quadratic(ch, "ranges/recompose", [], left - right - offset)
 
     r = ch.challenges("ranges/r", instance.bits.num_vars)
+    ch.note("ranges/point", len(r))
     zero = 0 * left
     point, end = sumcheck(ch, "ranges", zero, len(r), 3, lambda: work.booleanity_rounds(r))  # type: ignore[union-attr]
     (bit,) = claimed_scalars(

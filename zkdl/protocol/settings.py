@@ -235,9 +235,11 @@ def _update_bits(rate: Fraction, batch_size: int) -> int:
     ratio = rate / batch_size
     power = ratio.denominator
     if power & (power - 1):
-        below = Fraction(max(1, round(ratio * (1 << 16))), 1 << 16) * batch_size
+        # The nearest fraction with a four-bit numerator: few bits keep the weight scale small.
+        unit = Fraction(2) ** (ratio.numerator.bit_length() - ratio.denominator.bit_length() - 4)
+        near = max(1, round(ratio / unit)) * unit * batch_size
         raise InputError(
             f"learning_rate / batch_size must be an integer over a power of two so that updates are exact, "
-            f"got {rate} / {batch_size}; use for example learning_rate='{below}'"
+            f"got {rate} / {batch_size}; use for example learning_rate='{near}'"
         )
     return power.bit_length() - 1

@@ -128,6 +128,8 @@ def update(
     last, vars_ = instance.num_layers, instance.width_vars
     y, rho = matmul.y, matmul.rho
     weights, biases = instance.initial
+    # The committed difference is tested at (rho, y), a random point of two widths.
+    ch.note("update/point", 2 * max(vars_))
     final = claimed_scalars(ch, claims, "update/final", _final_functionals(instance, y, rho), work)
 
     handles = [
@@ -142,7 +144,7 @@ def update(
         handles += [matmul.bias[k] - vector_at(biases[k - 1], y[: vars_[k]]) for k in range(1, last + 1)]
     handles += final
     p = UpdatePoints(matmul)
-    p.powers, claim = random_combination(ch.challenge("update/combine"), handles)
+    p.powers, claim = random_combination(ch, "update/combine", handles)
 
     num_vars = instance.batch_vars + instance.step_vars
     point, end = sumcheck(ch, "update", claim, num_vars, 3, lambda: work.update_rounds(p))  # type: ignore[union-attr]

@@ -95,7 +95,7 @@ def zkrelu(ch: Channel, instance: Instance, claims: Claims, update: UpdatePoints
         return
     tagged = [("A", k, place, h) for k in hidden for place, h in _forward_claims(update, k)]
     tagged += [("G", k, place, h) for k in hidden for place, h in _backward_claims(update, k)]
-    powers, claim = random_combination(ch.challenge("zkrelu/combine"), [h for *_, h in tagged])
+    powers, claim = random_combination(ch, "zkrelu/combine", [h for *_, h in tagged])
     p = ReluPoints(update)
     for power, (tensor, layer, place, _) in zip(powers, tagged, strict=True):
         p.weights.setdefault((tensor, layer), []).append((power, place))

@@ -105,6 +105,9 @@ class ProverChannel:
     def challenges(self, label: str, count: int) -> list[int]:
         return [self.challenge(label) for _ in range(count)]
 
+    def note(self, label: str, numerator: int) -> None:
+        """Soundness terms are for the report only."""
+
     def compute(self, work: Callable[[], T]) -> T:
         return work()
 

@@ -94,6 +94,9 @@ class VerifierChannel:
     def challenges(self, label: str, count: int) -> list[int]:
         return [self.challenge(label) for _ in range(count)]
 
+    def note(self, label: str, numerator: int) -> None:
+        """Soundness terms are for the report only."""
+
     def compute(self, work: Callable[[], T]) -> None:
         """The verifier computes nothing secret."""
 
