@@ -134,36 +134,34 @@ def laplace_fill(
         used += 1
         z, decided = _laplace_trial(word, mantissa[i * step], shift[i * step], slack, tables)
         negative = _I64(word >> _U64(63))
+        out[i] = (z ^ -negative) + negative
         if decided == 0:
             missed[misses, 0] = i
             missed[misses, 1] = word
             misses += 1
-        elif z == 0 and negative == 1:
-            continue
-        out[i] = (z ^ -negative) + negative
-        i += 1
+        i += _I64(1) - (_I64(z == 0) & negative & decided)  # minus zero is refused, without a branch
     return used, i, misses
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _accept(y: Any, word: Any, slope: Any, slope_shift: Any, offset: Any, slack: Any, tables: Any) -> Any:
-    """Return 1 to keep y, 0 to refuse it, -1 where U < exp(-gamma) is open; gamma = (y s - offset)^2."""
+    """Return (keep, decided): 1 to keep y, 1 if it is certain; U < exp(-gamma), gamma = (y s - offset)^2."""
     if word == _U64(0):
-        return _I64(-1)
+        return _I64(0), _I64(0)
     high, low = _multiply(_U64(y), slope)
     position = (high << _U64(_I64(64) - slope_shift)) | (low >> _U64(slope_shift))  # y s in units of 2^-56
     if high >> _U64(slope_shift) != _U64(0) or position >= _U64(1 << 62):
-        return _I64(0)  # gamma above 64, while -log U is below 45
+        return _I64(0), _I64(1)  # gamma above 64, while -log U is below 45
     distance = abs(_I64(position) - offset)
     if distance >= _I64(1 << 59):
-        return _I64(0)
+        return _I64(0), _I64(1)
     high, low = _multiply(_U64(distance), _U64(distance))
     gamma = _I64((high << _U64(9)) | (low >> _U64(55)))
     zeros = _leading_zeros(word)
-    log = _neg_log(word, zeros, tables[0], tables[1], tables[2])
-    if log - slack - (((_I64(1) << zeros) >> _I64(6)) + _I64(1)) > gamma:  # log((w + 1)/w) <= 2^(zeros - 63)
-        return _I64(1)
-    return _I64(0) if log + slack < gamma else _I64(-1)
+    margin = _neg_log(word, zeros, tables[0], tables[1], tables[2]) - gamma
+    width = ((_I64(1) << zeros) >> _I64(6)) + _I64(1)  # log((w + 1) / w) <= 2^(zeros - 63)
+    keep = _I64(margin - width > slack)
+    return keep, keep | _I64(margin < -slack)
 
 
 @njit(cache=True, nogil=True)
@@ -192,18 +190,14 @@ def gaussian_fill(
         j = i * step
         y, decided = _laplace_trial(first, mantissa[j], shift[j], slack, tables)
         negative = _I64(first >> _U64(63))
-        keep = _I64(-1)
-        if decided == 1:
-            if y == 0 and negative == 1:
-                continue
-            keep = _accept(y, second, slope[j], slope_shift[j], offset[j], gamma_slack, tables)
-            if keep == 0:
-                continue
-        if keep == -1:
+        out[i] = (y ^ -negative) + negative
+        minus_zero = _I64(y == 0) & negative & decided
+        keep, certain = _accept(y, second, slope[j], slope_shift[j], offset[j], gamma_slack, tables)
+        if (decided & certain) | minus_zero == 0:
             missed[misses, 0] = i
             missed[misses, 1] = first
             missed[misses, 2] = second
             misses += 1
-        out[i] = (y ^ -negative) + negative
-        i += 1
+            keep = _I64(1)
+        i += keep & (_I64(1) - minus_zero)  # no branch: whether a draw is kept cannot be predicted
     return used, i, misses

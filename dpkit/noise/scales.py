@@ -116,12 +116,30 @@ def as_rationals(
         raise ArgumentError(f"{name} must be an integer array or a sequence of Fractions, got {values!r}")
     if not _is_integer(denominator) or int(denominator) <= 0:  # type: ignore[call-overload]
         raise ArgumentError(f"denominator must be an integer above 0 beside a sequence, got {denominator!r}")
-    seen: dict[Fraction, int] = {}
-    index = np.empty(len(values), dtype=np.int64)
+    divisor = int(denominator)  # type: ignore[call-overload]
+    seen: dict[object, int] = {}  # by spelling, so that a repeated scale costs one look-up
+    distinct: list[Fraction] = []
+    places = np.empty(len(values), dtype=np.int64)
     for i, value in enumerate(values):
-        exact = as_rational(f"{name}[{i}]", value, top * int(denominator))  # type: ignore[call-overload]
-        index[i] = seen.setdefault(exact / int(denominator), len(seen))  # type: ignore[call-overload]
-    return list(seen), index
+        key = _spelling(value)
+        known = None if key is None else seen.get(key)
+        if known is None:
+            distinct.append(as_rational(f"{name}[{i}]", value, top * divisor) / divisor)
+            known = len(distinct) - 1
+            if key is not None:
+                seen[key] = known
+        places[i] = known
+    return distinct, places
+
+
+def _spelling(value: object) -> object:
+    """Return a hashable key of the common spellings of a rational; None sends the value to the full check."""
+    kind = type(value)
+    if kind is int:
+        return value
+    if isinstance(value, Fraction):
+        return value.numerator, value.denominator
+    return value if isinstance(value, tuple) and all(type(part) is int for part in value) else None
 
 
 @dataclass(frozen=True)
