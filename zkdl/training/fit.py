@@ -77,17 +77,17 @@ class Plan:
         initial_seed = seed if initial_seed is None else _positive("initial_seed", initial_seed, low=0)
         if not isinstance(bias, (bool, np.bool_)):
             raise InputError(f"bias must be True or False, got {bias!r}")
-        if settings is None:
-            settings = Settings.choose(batch_size, rate)
-        elif not isinstance(settings, Settings):
-            raise InputError(f"settings must be zkdl.Settings, got {type(settings).__name__}")
-        settings.multiplier(batch_size, rate)
         features = check_features(X)
         targets, classes = check_targets(y, len(features), classes)
         if batch_size > len(features):
             raise InputError(
                 f"batch_size must be at most the number of records {len(features)}, got {batch_size}"
             )
+        if settings is None:
+            settings = Settings.choose(batch_size, rate)
+        elif not isinstance(settings, Settings):
+            raise InputError(f"settings must be zkdl.Settings, got {type(settings).__name__}")
+        settings.multiplier(batch_size, rate)
         held_out = None
         if test is not None:
             x_test = check_features(test[0], "X_test")
