@@ -50,5 +50,5 @@ def choose_features(
         wanted = (_SPREAD / max(_TARGET, sigma / (2.0 * records))) ** 2
     count = math.ceil(min(max(wanted, _FEWEST), _MOST))
     if columns <= count // 4:
-        count = -(-count // columns) * columns
+        count = min(-(-count // columns), _MOST // columns) * columns
     return max(1, min(count, _MOST, _MAX_WORDS // columns))
