@@ -94,42 +94,36 @@ def quadratic(
 ) -> None:
     """Prove sum_i k_i a_i b_i = target for committed a_i, b_i and public k_i.
 
-    Three moves: masks x of every distinct factor and the two lower coefficients of
-    sum k (e a + x_a)(e b + x_b) = e^2 target + e T1 + T0; a challenge e; the masked factors and
-    the blinding of the right side. With no terms it proves that ``target`` is a commitment to zero.
-    ``reason`` is what a failure means, by default that of the section.
+    Three moves: a mask x of every distinct left factor and a commitment to sum k x b; a challenge
+    e; the masked factors z = e a + x, with which the verifier scales the right factors itself:
+    sum k z b - cross - e target is then a commitment to zero, of which the prover sends the
+    blinding. Put the factor that occurs more often on the left. With no terms it proves that
+    ``target`` is a commitment to zero. ``reason`` is what a failure means, by default that of the
+    section.
 
-    *Transcript*: one mask per distinct factor, T1 (if any term) and T0; the challenge; per factor
-    its masked value and blinding; the blinding of the equation. Special soundness from three
+    *Transcript*: one mask per distinct left factor, the cross term; the challenge; per left factor
+    its masked value and blinding; the blinding of the equation. Special soundness from two
     transcripts; perfect zero knowledge for an honest verifier.
     """
-    ch.note(label, 2)
-    factors: dict[int, Handle] = {}
-    for _, a, b in terms:
-        factors.setdefault(id(a), a)
-        factors.setdefault(id(b), b)
-    order = {key: k for k, key in enumerate(factors)}
-    masks = ch.scalars(f"{label}/mask", len(factors)) if terms else []
+    ch.note(label, 1)
+    factors = list({id(a): a for _, a, _ in terms}.values())
+    masks = ch.scalars(f"{label}/mask", len(factors))
+    mask_of = {id(a): x for a, x in zip(factors, masks, strict=True)}
 
-    def cross() -> list[int]:
-        t1 = t0 = 0
-        for k, a, b in terms:
-            x, y = ch.value(masks[order[id(a)]]), ch.value(masks[order[id(b)]])
-            t1 += k * (ch.value(a) * y + ch.value(b) * x)
-            t0 += k * x * y
-        return [t1 % R, t0 % R] if terms else [0]
+    def cross_term() -> list[int]:
+        return [sum(k * ch.value(mask_of[id(a)]) * ch.value(b) for k, a, b in terms) % R]
 
-    crossed = ch.scalars(f"{label}/cross", 2 if terms else 1, cross)
+    (cross,) = ch.scalars(f"{label}/cross", 1, cross_term)
     e = ch.challenge(f"{label}/e")
-    opened = {
-        key: ch.reveal(f"{label}/factor", e * factor + masks[order[key]], reason)
-        for key, factor in factors.items()
-    }
-    total = sum(k * opened[id(a)] * opened[id(b)] for k, a, b in terms) % R
-    right = e * e % R * target + crossed[-1]
-    if terms:
-        right = right + e * crossed[0]
-    ch.reveal_as(f"{label}/equation", right, total, reason)
+    opened = {key: ch.reveal(f"{label}/factor", e * a + mask_of[key], reason) for key, a in _keyed(factors)}
+    rest = -e % R * target - cross
+    for k, a, b in terms:
+        rest = rest + k * opened[id(a)] % R * b
+    ch.reveal_as(f"{label}/equation", rest, 0, reason)
+
+
+def _keyed(handles: Sequence[Handle]) -> list[tuple[int, Handle]]:
+    return [(id(handle), handle) for handle in handles]
 
 
 def inner_product(

@@ -178,7 +178,7 @@ def _layer(
     for k, tree in enumerate(active):
         p0, p1, q0, q1 = halves[tree] = values[4 * k : 4 * k + 4]
         a, b = (weight * coef % R for coef in coefs[tree])
-        terms += [(a, p0, q1), (a, p1, q0), (b, q0, q1)]
+        terms += [(1, q1, a * p0 + b * q0), (a, q0, p1)]
     quadratic(ch, f"lookup/{layer}/final", terms, end)
     mu = ch.challenge("lookup/join")
     for tree in active:

@@ -121,10 +121,12 @@ def zkrelu(ch: Channel, instance: Instance, claims: Claims, update: UpdatePoints
         real = instance.real(zeta_l[:b_end], zeta_l[b_end:t_end], zeta_l[t_end:], layer)
         active = 1 - sign
         gradient = cell - offset * real % R
+        combined = 0 * cell
         for tensor, value in (("A", positive), ("G", gradient)):
             weight = sum(
                 c * eq(place_point(instance, update, place, layer), zeta_l)
                 for c, place in p.weights[tensor, layer]
             )
-            terms.append((factor * weight % R, active, value))
+            combined = combined + weight % R * value
+        terms.append((factor, active, combined))
     quadratic(ch, "zkrelu/final", terms, end)
