@@ -110,9 +110,7 @@ def cheat(out):
     zkdl.verify(statement, fresh)
     mine, first = (np.frombuffer(p, np.uint8)[-40_000:] for p in (fresh, proof))
     agree = np.mean(mine == first)
-    print(
-        f"\nA second honest proof verifies too; of its last 40,000 bytes {agree:.1%} agree with the first one's"
-    )
+    print(f"\nA second honest proof verifies too; {agree:.1%} of its last 40,000 bytes agree with the first")
     print("(1 in 256 would by chance): every proof draws fresh blinding.")
 
 
