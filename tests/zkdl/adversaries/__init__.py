@@ -1,0 +1,1 @@
+"""Dishonest provers of zkdl: cases, witnesses, provers, files, guards."""

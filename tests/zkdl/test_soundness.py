@@ -1,0 +1,54 @@
+"""Attacks on the relation: each is refused for its own reason and succeeds once its guard is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.zkdl.adversaries import guards
+from tests.zkdl.adversaries.cases import Run, forge, reason, train
+from tests.zkdl.adversaries.semantic import ATTACKS, Attack
+from zkdl.errors import WitnessError
+from zkdl.prover import prove
+from zkdl.training.witness import check_witness
+
+
+def _cases() -> Iterator[object]:
+    """Attacks that a range argument has to stop run with both; the others with ``lookup`` only on demand."""
+    for attack in ATTACKS:
+        for ranges in attack.ranges:
+            name = f"{attack.name} / {ranges}{' / planted' if attack.plant else ''}".replace("'", "")
+            both = isinstance(attack.reason, tuple) or len(attack.ranges) == 1 or ranges == "bits"
+            yield pytest.param(attack, ranges, id=name, marks=() if both else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("attack", "ranges"), _cases())
+def test_attack_is_refused_and_succeeds_without_its_guard(attack: Attack, ranges: str) -> None:
+    forgery = attack.make()
+    statement, witness = forgery.run.statement, forgery.run.witness
+    statement.validate()
+    proof = forge(statement, witness, ranges=ranges, **forgery.parts)
+    assert reason(statement, proof) == attack.expected(ranges)
+
+    if attack.plant is not None:
+        with attack.plant():
+            planted = forge(statement, witness, ranges=ranges, **forgery.parts)
+            assert reason(statement, planted) is None
+    else:
+        with guards.without(*attack.guard_labels(ranges)) as forgotten:
+            assert reason(statement, proof) is None
+        assert forgotten
+
+    if attack.witness:
+        with pytest.raises(WitnessError):
+            check_witness(statement, witness)
+        with pytest.raises(WitnessError):
+            prove(statement, witness, ranges=ranges)
+
+
+@pytest.mark.parametrize("ranges", ["bits", "lookup"])
+def test_the_honest_run_of_the_attacks_verifies(ranges: str) -> None:
+    run: Run = train()
+    assert reason(run.statement, prove(run.statement, run.witness, ranges=ranges)) is None
+    assert reason(run.statement, forge(run.statement, run.witness, ranges=ranges)) is None
