@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ..errors import ZkdlError
 
-class DecodeError(ValueError):
+
+class DecodeError(ZkdlError, ValueError):
     """Bytes that do not decode to field elements or curve points."""
 
 

@@ -22,7 +22,7 @@ _ELEMENT_BYTES = 64
 @lru_cache(maxsize=1)
 def _constants() -> np.ndarray:
     root = pow(-isogeny.SSWU_Z, (Fq.modulus + 1) // 4, Fq.modulus)
-    head = (isogeny.ISOGENOUS_A, isogeny.ISOGENOUS_B, isogeny.SSWU_Z, root)
+    head = (isogeny.CURVE_A, isogeny.CURVE_B, isogeny.SSWU_Z, root)
     polynomials = (
         *isogeny.X_NUMERATOR,
         *isogeny.X_DENOMINATOR,

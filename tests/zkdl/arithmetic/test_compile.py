@@ -1,0 +1,75 @@
+"""The compile cache sees every source that a kernel is made of; the docstrings' examples are true."""
+
+import ast
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import zkdl.arithmetic
+from zkdl.arithmetic import field_kernels
+from zkdl.arithmetic.device import compile as compilation
+
+FOLDER = Path(zkdl.arithmetic.__file__).parent
+MODULES = sorted(info.name for info in pkgutil.walk_packages([str(FOLDER)], "zkdl.arithmetic."))
+
+
+def decorated(tree, name):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield from (node for d in node.decorator_list if isinstance(d, ast.Name) and d.id == name)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
+def test_kernels_use_only_their_own_file_and_the_device_folder(path):
+    """Anything else could change without the cache noticing."""
+    tree = ast.parse(path.read_text())
+    if not any(decorated(tree, "kernel")):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            outside = node.level == 1 and not (node.module or "").startswith("device")
+            assert not outside, f"{path.name} holds kernels and imports {node.module}"
+
+
+def test_device_functions_are_compiled_into_kernels_only():
+    for path in FOLDER.glob("device/*.py"):
+        assert not any(decorated(ast.parse(path.read_text()), "kernel")), path.name
+
+
+def test_the_digest_is_part_of_every_cache_key(tmp_path, monkeypatch):
+    cache = field_kernels.add_many._cache
+    assert isinstance(cache, compilation._StampedCache)
+    codegen = field_kernels.add_many.targetctx.codegen()
+    before = cache._index_key((), codegen)
+    monkeypatch.setattr(compilation, "_DIGEST", "another")
+    assert cache._index_key((), codegen) != before
+
+
+def test_a_second_process_compiles_nothing(tmp_path):
+    code = (
+        "import numpy as np\n"
+        "from zkdl.arithmetic import Fr, field_kernels\n"
+        "Fr.add(Fr.ones(2), Fr.ones(2))\n"
+        "print(sum(field_kernels.add_many.stats.cache_hits.values()),"
+        " sum(field_kernels.add_many.stats.cache_misses.values()))\n"
+    )
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(FOLDER.parent.parent)}
+    seen = [
+        subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert seen == [["0", "1"], ["1", "0"]]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("ZKDL_CACHE_DIR", str(tmp_path))
+    results = doctest.testmod(importlib.import_module(name))
+    assert results.failed == 0
