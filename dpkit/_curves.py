@@ -67,7 +67,7 @@ def zcdp_epsilon(rho: float, delta: float) -> float:
     delta is an interval and the function of w minimised here is quasi-convex: golden section finds its
     minimum.
 
-    Source: Canonne, Kamath, Steinke, "The Discrete Gaussian for Differential Privacy" (2020), Proposition 12.
+    Source: Canonne, Kamath, Steinke, "The Discrete Gaussian for Differential Privacy" (2020).
     """
     delta = checked_delta(delta)
     if rho == 0:
@@ -112,7 +112,7 @@ def rho_for(epsilon: float, delta: float) -> float:
     Raises:
         ArgumentError: an argument out of range.
 
-    Source: Canonne, Kamath, Steinke (2020), Proposition 12, solved for rho.
+    Source: Canonne, Kamath, Steinke (2020), solved for rho.
 
     >>> round(1 / (2 * rho_for(1.0, 1e-5)) ** 0.5, 3)
     4.045

@@ -205,11 +205,11 @@ class ZCDP(Guarantee):
         self._set(rho=_number("rho", rho), neighbours=NeighbourRelation.parse(neighbours))
 
     def epsilon_at(self, delta: float) -> float:
-        """Return the epsilon at this delta, rounded up (Canonne, Kamath, Steinke 2020, Proposition 12)."""
+        """Return the epsilon at this delta, rounded up (Canonne, Kamath, Steinke 2020)."""
         return _curves.zcdp_epsilon(self.rho, delta)
 
     def delta_at(self, epsilon: float) -> float:
-        """Return the delta at this epsilon, rounded up (Canonne, Kamath, Steinke 2020, Proposition 12)."""
+        """Return the delta at this epsilon, rounded up (Canonne, Kamath, Steinke 2020)."""
         return _curves.zcdp_delta(self.rho, epsilon)
 
     def epsilon(self, delta: float) -> float:

@@ -41,7 +41,7 @@ class Ledger:
     >>> ledger.spend(PureDP(0.75), "kde")
     >>> ledger.remaining
     PureDP(epsilon=0.25, neighbours='add-remove')
-    >>> ledger.spend(PureDP(0.5))
+    >>> ledger.spend(PureDP(0.5))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
     dpkit.errors.BudgetSpentError: PureDP(epsilon=0.5, neighbours='add-remove') does not fit: ...

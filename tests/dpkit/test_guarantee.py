@@ -1,6 +1,8 @@
 """Guarantees, conversions and the ledger, against mpmath and dp-accounting."""
 
 import copy
+import doctest
+import importlib
 import json
 import math
 import pickle
@@ -392,3 +394,13 @@ def test_ledger_is_safe_across_threads():
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(spend, range(300))) == 100
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["guarantee", "ledger", "_curves", "noise.scales", "noise.sources", "noise.exact", "noise.keystream"],
+)
+def test_examples_in_docstrings(name):
+    result = doctest.testmod(importlib.import_module(f"dpkit.{name}"), optionflags=doctest.ELLIPSIS)
+    assert result.failed == 0
+    assert result.attempted > 0 or name in ("noise.exact", "noise.keystream")

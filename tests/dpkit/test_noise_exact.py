@@ -205,3 +205,109 @@ def test_scale_tables_floor_what_they_say(scale):
     assert 1 <= slope_shift <= 63
     assert slope < TOP
     assert offset**2 <= scale**2 * 2**111 / t**2 < (offset + 1) ** 2
+
+
+# --- words next to a decision boundary: the kernels must decline there, never guess ---
+
+
+def _no_more_bits():
+    raise AssertionError("the kernel decided although the drawn bits leave the answer open")
+
+
+def _laplace_boundary_words(scale, rng, count):
+    """Words whose U is within a few steps of exp(-k/scale), where floor(-scale log U) jumps."""
+    words = []
+    while len(words) < count:
+        k = int(rng.integers(1, max(2, int(scale * 20)) + 1))
+        with mpmath.workprec(200):
+            u = int(mpmath.exp(-mpmath.mpf(k) * scale.denominator / scale.numerator) * 2**63)
+        words += [w for w in range(u - 3, u + 4) if 0 < w < 2**63]
+    return np.array(words, dtype=np.uint64)
+
+
+def _laplace_faults(scale, words, slack):
+    """Draws of the kernel that the exact interval contradicts, and the number decided."""
+    table = scales.laplace_table([scale])
+    out, missed = np.empty(words.size, dtype=np.int64), np.empty((words.size, 2), dtype=np.uint64)
+    used, done, misses = kernels.laplace_fill(
+        words, out, 0, table.mantissa, table.shift, 0, slack, log_tables(), missed
+    )
+    assert used == done == words.size  # all words have a plus sign
+    declined = set(missed[:misses, 0].tolist())
+    faults = 0
+    for i, word in enumerate(words.tolist()):
+        if i not in declined:
+            try:
+                faults += exact.floor_neg_log(scale, exact.LazyUniform(word, 63, _no_more_bits)) != out[i]
+            except AssertionError:
+                faults += 1
+    return faults, words.size - len(declined)
+
+
+@pytest.mark.parametrize(
+    "scale", [Fraction(1, 3), Fraction(5), Fraction(2**20, 3), Fraction(2**33), Fraction(2**42)], ids=str
+)
+def test_laplace_kernel_is_sound_at_its_boundaries(scale):
+    words = _laplace_boundary_words(scale, np.random.default_rng(1), 700)
+    faults, decided = _laplace_faults(scale, words, kernels.SLACK)
+    assert faults == 0
+    assert decided < words.size  # the words do sit where the kernel must decline
+
+
+def test_laplace_kernel_without_allowance_is_caught():
+    """Slack -4 takes the allowance for the width of the word back as well."""
+    words = _laplace_boundary_words(Fraction(5), np.random.default_rng(1), 700)
+    faults, _ = _laplace_faults(Fraction(5), words, -4)
+    assert faults > 4
+
+
+def _accept_decisions(variance, slack, rng, count):
+    """(faults, decided, tried) of the acceptance at words within a few steps of exp(-gamma)."""
+    table = scales.gaussian_table([variance])
+    t = table.proposals[0]
+    faults = decided = tried = 0
+    for _ in range(count):
+        y = int(rng.exponential(t))
+        gamma = (y - variance / t) ** 2 / (2 * variance)
+        with mpmath.workprec(200):
+            edge = int(mpmath.exp(-mpmath.mpf(gamma.numerator) / gamma.denominator) * 2**64)
+        for word in (edge - 2, edge - 1, edge, edge + 1, edge + 2):
+            if not 0 < word < TOP:
+                continue
+            keep, certain = _accept_one(
+                np.int64(y),
+                np.uint64(word),
+                table.slope[0],
+                table.slope_shift[0],
+                table.offset[0],
+                slack,
+                log_tables(),
+            )
+            tried += 1
+            decided += certain
+            if certain:
+                try:
+                    faults += exact.below_exp(gamma, exact.LazyUniform(word, 64, _no_more_bits)) != bool(keep)
+                except AssertionError:
+                    faults += 1
+    return faults, decided, tried
+
+
+@njit
+def _accept_one(y, word, slope, slope_shift, offset, slack, tables):
+    return kernels._accept(y, word, slope, slope_shift, offset, slack, tables)
+
+
+VARIANCES = [Fraction(1, 10**9), Fraction(1, 7), Fraction(5), Fraction(10**13, 3), Fraction(2**88)]
+
+
+@pytest.mark.parametrize("variance", VARIANCES, ids=str)
+def test_acceptance_is_sound_at_its_boundaries(variance):
+    faults, decided, tried = _accept_decisions(variance, kernels.GAMMA_SLACK, np.random.default_rng(2), 200)
+    assert faults == 0
+    assert decided < tried
+
+
+def test_acceptance_without_slack_is_caught():
+    faults, _, _ = _accept_decisions(Fraction(10**13, 3), 0, np.random.default_rng(2), 200)
+    assert faults > 20
