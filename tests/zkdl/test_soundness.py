@@ -23,7 +23,7 @@ def _cases() -> Iterator[object]:
             yield pytest.param(attack, ranges, id=name, marks=() if both else pytest.mark.slow)
 
 
-@pytest.mark.parametrize(("attack", "ranges"), _cases())
+@pytest.mark.parametrize(("attack", "ranges"), list(_cases()))
 def test_attack_is_refused_and_succeeds_without_its_guard(attack: Attack, ranges: str) -> None:
     forgery = attack.make()
     statement, witness = forgery.run.statement, forgery.run.witness
