@@ -132,10 +132,10 @@ def pure_epsilon(epsilon0: float, delta: float) -> float:
     delta = checked_delta(delta)
     if delta == 0:
         return epsilon0
-    kept = 1 - delta * (1 + math.exp(-epsilon0)) * (1 - 4 * _MARGIN)
-    if kept <= 0:
+    removed = delta * (1 + math.exp(-epsilon0)) * (1 - 4 * _MARGIN)
+    if removed >= 1:
         return 0.0
-    shift = math.log(kept)
+    shift = math.log1p(-removed)
     return min(epsilon0, max(0.0, epsilon0 + shift + _MARGIN * (epsilon0 - shift)))
 
 

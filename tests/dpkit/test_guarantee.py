@@ -12,7 +12,7 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dpkit.errors import ArgumentError, BudgetSpentError, DpkitError
@@ -119,6 +119,7 @@ def test_gdp_curve_is_never_optimistic_and_tight(mu, epsilon, delta):
 
 @settings(max_examples=60, deadline=None)
 @given(st.floats(1e-3, 20), DELTAS, st.floats(0, 20))
+@example(0.0078125, 1.192092896e-07, 0.0)  # 1 - delta (1 + e^-e0) rounds away what log1p keeps
 def test_pure_curve_is_that_of_randomised_response(epsilon0, delta, epsilon):
     with mpmath.workdps(40):
         e0, d = mpmath.exp(mpmath.mpf(epsilon0)), mpmath.mpf(delta)
