@@ -77,6 +77,7 @@ def _load_points(path: Path, name: str) -> NDArray[Any]:
             f"{path}: not a .npy file of numbers (write one with numpy.save; pickled objects are refused)"
         ) from None
     if not isinstance(loaded, np.ndarray):
+        loaded.close()
         raise ArgumentError(f"{path}: an .npz archive; save the array of {name} alone with numpy.save")
     return loaded
 

@@ -23,7 +23,7 @@ __all__ = ["AVAILABLE_KERNELS", "KDESettings"]
 
 AVAILABLE_KERNELS = tuple(KERNELS)
 _MAX_COLUMNS = 1 << 20
-_MAX_ENTRIES = 1 << 28
+_MAX_ENTRIES = 1 << 27  # features times columns: a gibibyte of public frequencies
 
 
 @dataclass(frozen=True)
