@@ -175,9 +175,10 @@ def inspect(
             found: dict[str, Any] = dict(describe(bytes(Proof.load(proof))))
         except ProofRejected as error:
             raise FormatError(f"{proof}: {error}") from None
-        public = _statement_beside(proof, statement, found.get("statement_digest"))
-        if public is not None:
-            found["statement"] = public
+        claim = _statement_beside(proof, statement, found["statement_digest"])
+        if claim is not None:
+            found["statement"] = _settings_of(claim)
+            found["soundness"] = _soundness(claim, found["ranges"])
         console.emit(found if as_json else "\n".join(_lines(found)))
 
 
@@ -233,8 +234,8 @@ def _choose_backend(backend: Backend, threads: int | None) -> None:
         raise BackendError("--backend gpu: no GPU backend is available here; use --backend cpu")
 
 
-def _statement_beside(proof: Path, statement: Path | None, digest: object) -> dict[str, object] | None:
-    """The public settings of the statement that the proof names; only one asked for must exist."""
+def _statement_beside(proof: Path, statement: Path | None, digest: object) -> Any:
+    """The statement that the proof names, or None; only one that was asked for must exist and fit."""
     from zkdl.protocol.statement import Statement
 
     path = proof.with_name(_STATEMENT) if statement is None else statement
@@ -245,6 +246,11 @@ def _statement_beside(proof: Path, statement: Path | None, digest: object) -> di
         if statement is None:
             return None
         raise InputError(f"{path} is not the statement that the proof names")
+    claim.validate()
+    return claim
+
+
+def _settings_of(claim: Any) -> dict[str, object]:
     return {
         "widths": list(claim.widths),
         "bias": claim.bias,
@@ -252,7 +258,20 @@ def _statement_beside(proof: Path, statement: Path | None, digest: object) -> di
         "steps": claim.steps,
         "learning_rate": str(claim.learning_rate),
         "records": claim.records,
+        "row_bits": claim.row_bits,
         "settings": claim.settings.as_dict(),
+    }
+
+
+def _soundness(claim: Any, ranges: str) -> dict[str, object]:
+    from zkdl.protocol.instance import Instance
+    from zkdl.protocol.report import GROUP_SECURITY_BITS, report
+
+    found = report(Instance(claim, ranges))  # type: ignore[arg-type]
+    return {
+        "statistical_bits": round(found.statistical_bits, 1),
+        "bits_by_argument": found.by_section,
+        "binding_bits": GROUP_SECURITY_BITS,
     }
 
 

@@ -15,9 +15,9 @@ __all__ = ["MAX_LIMB_BITS", "MAX_WEIGHT_SCALE", "Settings", "as_learning_rate"]
 MAX_WEIGHT_SCALE = 48
 MAX_LIMB_BITS = 20
 _PREFERRED_WEIGHT_SCALE = 32
-# From the finest scales to the coarsest. Activations keep at least 6 bits in front of the point at
-# 16 bits, because pre-activations of a few units are common and nothing is ever clamped.
-_PREFERRED_SCALES = ((10, 12), (9, 12), (8, 12), (8, 11), (7, 11), (7, 10), (6, 10))
+# From the finest scales to the coarsest. 16-bit activations and gradients of small networks with wide
+# initial weights reach tens, and nothing is ever clamped: so both keep 6 bits in front of the point.
+_PREFERRED_SCALES = ((10, 10), (9, 10), (8, 10), (7, 10), (6, 10))
 _RATE_PATTERN = re.compile(
     r"\s*\+?(\d{1,18}/\d{1,18}|\d{1,18}(\.\d{0,18})?|\.\d{1,18})([eE][+-]?\d{1,2})?\s*"
 )
@@ -88,12 +88,12 @@ class Settings:
         InputError: A field is no integer or out of range; the message names it.
 
     Example:
-        >>> Settings(activation_scale=8, gradient_scale=12, weight_scale=32).limb_widths
+        >>> Settings(activation_scale=8, gradient_scale=10, weight_scale=32).limb_widths
         (16, 16)
     """
 
-    activation_scale: int = 8
-    gradient_scale: int = 12
+    activation_scale: int = 10
+    gradient_scale: int = 10
     weight_scale: int = 32
     activation_bits: int = 16
     gradient_bits: int = 16
@@ -169,7 +169,7 @@ class Settings:
         """Pick scales so that the update needs no rounding, with w = 32 where that is possible.
 
         With eta / B = a / 2^k in lowest terms the update is exact when w >= f + g + k. The finest pair
-        (f, g) from (10, 12) down to (6, 10) with f + g + k <= 32 is taken, and w = 32, two full 16-bit
+        (f, g) from (10, 10) down to (6, 10) with f + g + k <= 32 is taken, and w = 32, two full 16-bit
         limbs. If even (6, 10) does not fit, w = 16 + k: remainders then take a third limb.
 
         Args:
@@ -184,9 +184,9 @@ class Settings:
             InputError: eta / B is no dyadic fraction, or too small for any w up to 48, or an override is bad.
 
         Example:
-            >>> Settings.choose(64, "1/64") == Settings(8, 12, 32, 16, 16, 16)
+            >>> Settings.choose(64, "1/64") == Settings(10, 10, 32, 16, 16, 16)
             True
-            >>> Settings.choose(64, "1/1024", gradient_scale=12).weight_scale
+            >>> Settings.choose(64, "1/4096").weight_scale
             34
         """
         unknown = set(overrides) - {field.name for field in fields(cls)}

@@ -98,7 +98,7 @@ def quantise(values: NDArray[np.float64], settings: Settings, name: str) -> NDAr
         InputError: A value does not fit; nothing is clipped.
 
     Example:
-        >>> quantise(np.array([[0.5, -1.0]]), Settings(), "X").tolist()
+        >>> quantise(np.array([[0.5, -1.0]]), Settings(8, 12, 32), "X").tolist()
         [[128, -256]]
     """
     limit = settings.activation_limit

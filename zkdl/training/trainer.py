@@ -58,7 +58,7 @@ class Trainer:
         initial_seed: Names the initial weights.
 
     Example:
-        >>> trainer = Trainer((2, 3, 1), True, Settings(), 1, initial_seed=1)
+        >>> trainer = Trainer((2, 3, 1), True, Settings(8, 12, 32), 1, initial_seed=1)
         >>> tensors = trainer.step(np.array([[256, 0]]), np.array([[256]]))
         >>> [p.shape for p in tensors.positive], trainer.steps_done
         ([(1, 3), (1, 1)], 1)

@@ -44,8 +44,8 @@ def test_bad_learning_rates(value):
     ("change", "message"),
     [
         ({"activation_scale": 0}, "activation_scale"),
-        ({"activation_scale": 15}, "activation_bits - 2 = 14"),
-        ({"gradient_scale": 7}, "gradient_scale must be between 8"),
+        ({"activation_scale": 15, "gradient_scale": 15}, "activation_bits - 2 = 14"),
+        ({"gradient_scale": 9}, "gradient_scale must be between 10"),
         ({"gradient_scale": 33}, "gradient_scale"),
         ({"weight_scale": 0}, "weight_scale"),
         ({"weight_scale": MAX_WEIGHT_SCALE + 1}, "weight_scale"),
@@ -85,7 +85,7 @@ def test_choice_makes_the_update_exact(exponent, numerator, batch):
 
 
 def test_choice_prefers_two_full_limbs():
-    assert Settings.choose(64, "1/64") == Settings(8, 12, 32)
+    assert Settings.choose(64, "1/64") == Settings() == Settings(10, 10, 32)
     assert Settings.choose(64, "1/4096") == Settings(6, 10, 34)
     assert Settings.choose(32, "1/32").activation_scale == 10
 

@@ -17,7 +17,7 @@ def make(**change):
     values = {
         "widths": (5, 4, 3),
         "bias": True,
-        "settings": Settings(),
+        "settings": Settings(8, 12, 32),
         "batch_size": 64,
         "steps": 8,
         "learning_rate": Fraction(1, 64),
@@ -35,7 +35,7 @@ def make(**change):
 OTHERS = {
     "widths": (5, 3, 4),
     "bias": False,
-    "settings": Settings(limb_bits=17),
+    "settings": Settings(8, 12, 32, limb_bits=17),
     "batch_size": 32,
     "steps": 9,
     "learning_rate": Fraction(1, 32),
@@ -171,7 +171,7 @@ def test_bounds_refuse_weights_beyond_62_bits():
 )
 def test_bounds_hold_for_the_worst_witness(widths, steps, batch, mu, bias, weight_scale):
     """Every tensor at the end of its range, all signs conspiring."""
-    s = Settings(weight_scale=weight_scale)
+    s = Settings(8, 12, weight_scale)
     weight, equation = bounds.largest(widths, bias, s, batch, steps, mu)
     top_a, top_h, top_last = 2**15, 2**15, 2**4 * 2**16
     for layer in range(1, len(widths)):

@@ -8,11 +8,11 @@ from zkdl.training.quantise import check_features, check_targets, quantise
 
 def test_halves_go_to_the_even_integer():
     values = np.array([[0.5, 1.5, 2.5, -0.5, -1.5]]) / 256
-    assert quantise(values, Settings(), "X").tolist() == [[0, 2, 2, 0, -2]]
+    assert quantise(values, Settings(8, 12, 32), "X").tolist() == [[0, 2, 2, 0, -2]]
 
 
 def test_range_is_half_open():
-    s = Settings()
+    s = Settings(8, 12, 32)
     assert quantise(np.array([[-128.0, 128.0 - 1 / 256]]), s, "X").tolist() == [[-(2**15), 2**15 - 1]]
     for bad in (128.0, -128.01, 1e300, -1.7e308):
         with pytest.raises(InputError, match=r"X\[0, 1\] .* does not fit .*activation_bits"):

@@ -75,7 +75,7 @@ def test_magnitudes_beyond_int64_are_exact():
 
 
 def test_overflow_names_step_layer_and_setting():
-    s = Settings()
+    s = Settings(8, 12, 32)
     trainer = Trainer((2, 1), False, s, 1, initial_seed=1)
     x = np.full((1, 2), 2**15 - 1)
     trainer._matrices = [np.full((2, 1), 2**33)]
@@ -91,7 +91,7 @@ def test_overflow_names_step_layer_and_setting():
 
 
 def test_gradient_overflow_names_the_layer_it_arrives_at():
-    s = Settings(gradient_bits=4)
+    s = Settings(8, 12, 32, gradient_bits=4)
     trainer = Trainer((1, 1, 1), False, s, 1, initial_seed=1)
     trainer._matrices = [np.array([[2**32]]), np.array([[2**32]])]
     with pytest.raises(RangeOverflowError, match="gradient_bits") as caught:
@@ -100,7 +100,7 @@ def test_gradient_overflow_names_the_layer_it_arrives_at():
 
 
 def test_weight_overflow_is_refused_and_a_near_miss_is_not():
-    s = Settings()
+    s = Settings(8, 12, 32)
     for mu, refused in ((2**62 // 2**12 // 256, True), (2**30, False)):
         trainer = Trainer((1, 1), False, s, mu, initial_seed=1)
         trainer._matrices = [np.array([[0]])]
@@ -115,7 +115,7 @@ def test_weight_overflow_is_refused_and_a_near_miss_is_not():
 
 def test_negative_zero_cannot_choose_its_sign():
     """A pre-activation that rounds to zero from below counts as zero: the neuron is active."""
-    s = Settings()
+    s = Settings(8, 12, 32)
     trainer = Trainer((1, 1, 1), False, s, 1, initial_seed=1)
     trainer._matrices = [np.array([[-(2**23)]]), np.array([[2**32]])]
     tensors = trainer.step(np.array([[256]]), np.array([[0]]))
