@@ -287,16 +287,16 @@ def _start(*arguments, **options):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_without_a_trace(tmp_path, number, code):
-    """The data come through a pipe, so that the process is known to be at work when the signal arrives."""
-    pipe = tmp_path / "data.npz"
+    """The statement comes through a pipe, so the process is known to be at work when the signal arrives."""
+    pipe = tmp_path / "statement.json"
     os.mkfifo(pipe)
-    process = _start("train", "--data", pipe, "--out", tmp_path / "run")
+    process = _start("prove", tmp_path)
     with open(pipe, "wb"):
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in err
-    assert [p.name for p in tmp_path.iterdir()] == ["data.npz"]
+    assert [p.name for p in tmp_path.iterdir()] == ["statement.json"]
 
 
 def test_closed_pipe_keeps_the_verdict(finished):
