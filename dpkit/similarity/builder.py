@@ -63,13 +63,18 @@ class KDEBuilder:
 
         Raises:
             ArgumentError: wrong shape or dtype.
-            BudgetSpentError: the builder has released or was merged into another.
+            BudgetSpentError: the builder has released, was merged into another, or an update was interrupted.
         """
         records = check_points(X, "X", self._settings.features.columns)
         with self._lock:
             self._check_open()
-            add_contributions(self._sums, records, self._settings.features, self._tiles)
-            self._count += len(records)
+            try:
+                add_contributions(self._sums, records, self._settings.features, self._tiles)
+                self._count += len(records)
+            except BaseException:
+                # Some records may be in and some not; trying the chunk again could count one twice.
+                self._empty("interrupted during an update")[0][:] = 0
+                raise
         return self
 
     def merge(self, other: "KDEBuilder") -> "KDEBuilder":

@@ -120,6 +120,25 @@ def test_a_refused_chunk_changes_nothing():
     assert release(builder).to_bytes() == release(expected).to_bytes()
 
 
+def test_an_interrupted_update_leaves_nothing_to_release(monkeypatch):
+    """Half a chunk may be in: a second try could count a record twice, beyond the sensitivity."""
+    builder = dpkit.KDE.builder(**SETTINGS).update(records(5))
+    sums = builder._sums
+
+    def interrupt(total, *_):
+        total += np.uint64(1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dpkit.similarity.builder.add_contributions", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        builder.update(records(5))
+    monkeypatch.undo()
+    assert not sums.any()
+    for action in (lambda: builder.update(records(5)), builder.release):
+        with pytest.raises(dpkit.BudgetSpentError, match="interrupted"):
+            action()
+
+
 def test_a_builder_is_neither_copied_nor_pickled_nor_printed():
     builder = dpkit.KDE.builder(**SETTINGS).update(records(7))
     for attempt in (copy.copy, copy.deepcopy, pickle.dumps, lambda b: pickle.dumps([b])):
