@@ -19,10 +19,9 @@ from .device.curve import (
     chord_sum,
     double,
     load_signed,
-    normalise,
 )
-from .device.elements import FQ_TAG, load, mul, one, store, zero
-from .device.power import power
+from .device.elements import FQ_TAG, is_zero, load, mul, one, store, zero
+from .device.inverse import invert
 
 
 @kernel
@@ -35,7 +34,6 @@ def segment_sums(
     start: int,
     stop: int,
     chunk: int,
-    inversion: Any,
 ) -> None:
     """out[s] = sum of the signed points entries[begin[s]..end[s]) for segments s in [start, stop).
 
@@ -89,7 +87,7 @@ def segment_sums(
                             load(FQ_TAG, buffer, 2 * i + 3),
                         ),
                     )
-            inverse = power(FQ_TAG, running, inversion)
+            inverse = invert(FQ_TAG, running)
             longest = 0
             for j in range(count):
                 half = length[j] >> 1
@@ -122,10 +120,11 @@ def segment_sums(
 
 
 @kernel
-def add_indexed(
-    out: Any, target: Any, points: Any, left: Any, right: Any, start: int, stop: int, inversion: Any
-) -> None:
-    """out[target[i]] = points[left[i]] + points[right[i]] with one inversion; no target is an operand."""
+def add_indexed(out: Any, target: Any, points: Any, left: Any, right: Any, start: int, stop: int) -> None:
+    """out[target[i]] = points[left[i]] + points[right[i]] with one inversion.
+
+    No target is an operand.
+    """
     products = np.empty(6 * (stop - start), np.uint64)
     running = one(FQ_TAG)
     for i in range(start, stop):
@@ -139,7 +138,7 @@ def add_indexed(
                 load(FQ_TAG, points, 2 * right[i] + 1),
             ),
         )
-    inverse = power(FQ_TAG, running, inversion)
+    inverse = invert(FQ_TAG, running)
     for k in range(stop - start):
         i = stop - 1 - k
         x1 = load(FQ_TAG, points, 2 * left[i])
@@ -154,9 +153,8 @@ def add_indexed(
 
 
 @kernel
-def horner(out: Any, points: Any, terms: int, doublings: int, start: int, stop: int, inversion: Any) -> None:
-    """out[r] = sum over j < terms of 2^(j doublings) points[r terms + j] for rows r in [start, stop)."""
-    work = np.empty(18 * (stop - start), np.uint64)
+def horner(out: Any, points: Any, terms: int, doublings: int, start: int, stop: int) -> None:
+    """Jacobian out[r] = sum over j < terms of 2^(j doublings) points[r terms + j]."""
     for r in range(start, stop):
         x, y, z = one(FQ_TAG), one(FQ_TAG), zero(FQ_TAG)
         for b in range(terms):
@@ -165,34 +163,28 @@ def horner(out: Any, points: Any, terms: int, doublings: int, start: int, stop: 
                 for _ in range(doublings):
                     x, y, z = double(x, y, z)
             x, y, z = add_affine(x, y, z, load(FQ_TAG, points, 2 * i), load(FQ_TAG, points, 2 * i + 1))
-        store(work, 3 * (r - start), x)
-        store(work, 3 * (r - start) + 1, y)
-        store(work, 3 * (r - start) + 2, z)
-    normalise(out, start, work, stop - start, inversion)
+        store(out, 3 * r, x)
+        store(out, 3 * r + 1, y)
+        store(out, 3 * r + 2, z)
 
 
 @kernel
-def doubling_chain(out: Any, point: Any, steps: int, doublings: int, inversion: Any) -> None:
-    """out[k] = 2^(k doublings) point for k < steps."""
-    work = np.empty(18 * steps, np.uint64)
+def doubling_chain(out: Any, point: Any, steps: int, doublings: int) -> None:
+    """Jacobian out[k] = 2^(k doublings) point for k < steps."""
     x, y, z = add_affine(
         one(FQ_TAG), one(FQ_TAG), zero(FQ_TAG), load(FQ_TAG, point, 0), load(FQ_TAG, point, 1)
     )
     for k in range(steps):
-        store(work, 3 * k, x)
-        store(work, 3 * k + 1, y)
-        store(work, 3 * k + 2, z)
+        store(out, 3 * k, x)
+        store(out, 3 * k + 1, y)
+        store(out, 3 * k + 2, z)
         for _ in range(doublings):
             x, y, z = double(x, y, z)
-    normalise(out, 0, work, steps, inversion)
 
 
 @kernel
-def multiply_each(
-    out: Any, points: Any, sp: int, scalars: Any, ss: int, start: int, stop: int, inversion: Any
-) -> None:
-    """out[i] = scalars[i sp] points[i ss] for plain 256-bit scalars, by windows of four bits."""
-    work = np.empty(18 * (stop - start), np.uint64)
+def multiply_each(out: Any, points: Any, sp: int, scalars: Any, ss: int, start: int, stop: int) -> None:
+    """Jacobian out[i] = scalars[i sp] points[i ss] for plain 256-bit scalars, by windows of four bits."""
     table = np.empty(16 * 18, np.uint64)
     for i in range(start, stop):
         px = load(FQ_TAG, points, 2 * i * sp)
@@ -220,8 +212,31 @@ def multiply_each(
                     load(FQ_TAG, table, 3 * window + 1),
                     load(FQ_TAG, table, 3 * window + 2),
                 )
-        j = i - start
-        store(work, 3 * j, x)
-        store(work, 3 * j + 1, y)
-        store(work, 3 * j + 2, z)
-    normalise(out, start, work, stop - start, inversion)
+        store(out, 3 * i, x)
+        store(out, 3 * i + 1, y)
+        store(out, 3 * i + 2, z)
+
+
+@kernel
+def normalise(out: Any, work: Any, start: int, stop: int) -> None:
+    """Jacobian points work[start..stop) to affine points out[start..stop) with one inversion."""
+    products = np.empty(6 * (stop - start), np.uint64)
+    running = one(FQ_TAG)
+    for i in range(start, stop):
+        store(products, i - start, running)
+        z = load(FQ_TAG, work, 3 * i + 2)
+        if not is_zero(z):
+            running = mul(running, z)
+    inverse = invert(FQ_TAG, running)
+    for k in range(stop - start):
+        i = stop - 1 - k
+        z = load(FQ_TAG, work, 3 * i + 2)
+        if is_zero(z):
+            store(out, 2 * i, z)
+            store(out, 2 * i + 1, z)
+            continue
+        own = mul(inverse, load(FQ_TAG, products, i - start))
+        inverse = mul(inverse, z)
+        square = mul(own, own)
+        store(out, 2 * i, mul(load(FQ_TAG, work, 3 * i), square))
+        store(out, 2 * i + 1, mul(load(FQ_TAG, work, 3 * i + 1), mul(square, own)))

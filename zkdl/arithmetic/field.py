@@ -14,7 +14,6 @@ import numpy as np
 
 from . import field_kernels as kernels
 from .device.elements import FQ_TAG, FR_TAG, Q_MODULUS, R_MODULUS
-from .device.power import exponent_digits
 from .errors import DecodeError, NotCanonical
 from .threads import over_range
 
@@ -43,7 +42,6 @@ class Field:
         self.tag = tag
         self._radix = 1 << (64 * limbs)
         self._radix_inverse = pow(self._radix, -1, modulus)
-        self._inversion = exponent_digits(modulus - 2)
         self._one = self._words([self._radix % modulus])
 
     def __repr__(self) -> str:
@@ -186,7 +184,7 @@ class Field:
         """
         flat = self._flat(a)
         out = np.empty_like(flat)
-        bad = kernels.invert_many(self.tag, out, flat, flat.size // self.limbs, self._inversion)
+        bad = kernels.invert_many(self.tag, out, flat, flat.size // self.limbs)
         if bad >= 0:
             raise ZeroDivisionError(f"a: element {bad} is zero and has no inverse in {self.name}")
         return out.reshape(np.shape(a))

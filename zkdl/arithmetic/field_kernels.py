@@ -25,7 +25,7 @@ from .device.elements import (
     unit,
     zero,
 )
-from .device.power import power
+from .device.inverse import invert
 
 
 @kernel
@@ -75,7 +75,7 @@ def inner_many(tag: Any, out: Any, a: Any, b: Any, n: int) -> None:
 
 
 @kernel
-def invert_many(tag: Any, out: Any, a: Any, n: int, exponent: Any) -> int:
+def invert_many(tag: Any, out: Any, a: Any, n: int) -> int:
     """out[i] = 1 / a[i] with one inversion; returns the first i with a[i] = 0, or -1."""
     running = one(tag)
     for i in range(n):
@@ -84,7 +84,7 @@ def invert_many(tag: Any, out: Any, a: Any, n: int, exponent: Any) -> int:
             return i
         store(out, i, running)
         running = mul(running, value)
-    inverse = power(tag, running, exponent)
+    inverse = invert(tag, running)
     for k in range(n):
         i = n - 1 - k
         value = load(tag, a, i)

@@ -6,7 +6,7 @@ import numpy as np
 
 from . import curve_kernels, msm_kernels
 from .field import Fr
-from .segments import INVERSION, add_indexed, flat_points, segment_sums
+from .segments import add_indexed, flat_points, normalised, segment_sums
 from .threads import over_range
 
 # 32 windows of 8 bits, with signed digits up to 128 in size, and one for the last carry: 400 KB.
@@ -32,11 +32,11 @@ class FixedBase:
         flat = flat_points(point, "point")
         if flat.size != 12:
             raise ValueError(f"point: expected one point, got {flat.size // 12}")
-        powers = np.empty((_WINDOWS, 12), np.uint64)
-        curve_kernels.doubling_chain(powers.reshape(-1), flat, _WINDOWS, _BITS, INVERSION)
+        work = np.empty(18 * _WINDOWS, np.uint64)
+        curve_kernels.doubling_chain(work, flat, _WINDOWS, _BITS)
         # Entry w 128 + k - 1 is k 2^(8 w) P, built by doubling the length known.
         table = np.empty((_WINDOWS, _HALF, 12), np.uint64)
-        table[:, 0] = powers
+        table[:, 0] = normalised(work)
         self._table = table.reshape(-1)
         first = np.arange(_WINDOWS)[:, None] * _HALF
         known = 1

@@ -15,7 +15,7 @@ from . import curve_kernels, g1_kernels
 from .device.power import exponent_digits
 from .errors import DecodeError, NotCanonical, NotInSubgroup, NotOnCurve, PointAtInfinity
 from .field import Fq, Fr
-from .segments import INVERSION, add_indexed, flat_points, segment_sums
+from .segments import add_indexed, flat_points, normalised, segment_sums
 from .threads import over_range
 
 _GENERATOR = (
@@ -101,12 +101,9 @@ def mul(points: np.ndarray, scalars: np.ndarray) -> np.ndarray:
     if n != m and 1 not in (n, m):
         raise ValueError(f"scalars: expected {n} like points, or a single one, got {m}")
     count = 0 if 0 in (n, m) else max(n, m)
-    out = np.empty((count, 12), np.uint64)
-    target, sp, ss = out.reshape(-1), int(n == count), int(m == count)
-    over_range(
-        lambda i, j: curve_kernels.multiply_each(target, flat, sp, plain, ss, i, j, INVERSION), count, 4
-    )
-    return out
+    work, sp, ss = np.empty(18 * count, np.uint64), int(n == count), int(m == count)
+    over_range(lambda i, j: curve_kernels.multiply_each(work, flat, sp, plain, ss, i, j), count, 4)
+    return normalised(work)
 
 
 def sum(points: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .device.compile import device, kernel
-from .device.curve import add_jacobian, double, normalise
+from .device.curve import add_jacobian, double
 from .device.elements import FQ_TAG, add, equal, is_zero, load, low_word, mul, neg, one, select, store, unit
 from .device.power import power
 
@@ -71,11 +71,8 @@ def _map_to_curve(u: Any, constants: Any, exponent: Any, powers: Any) -> Any:
 
 
 @kernel
-def map_pairs(
-    out: Any, elements: Any, constants: Any, exponent: Any, start: int, stop: int, inversion: Any
-) -> None:
-    """out[i] = h (map(elements[2 i]) + map(elements[2 i + 1])), the end of hash_to_curve."""
-    work = np.empty(18 * (stop - start), np.uint64)
+def map_pairs(out: Any, elements: Any, constants: Any, exponent: Any, start: int, stop: int) -> None:
+    """Jacobian out[i] = h (map(elements[2 i]) + map(elements[2 i + 1])), the end of hash_to_curve."""
     powers = np.empty(16 * 6, np.uint64)
     for i in range(start, stop):
         x1, y1, z1 = _map_to_curve(load(FQ_TAG, elements, 2 * i), constants, exponent, powers)
@@ -86,7 +83,6 @@ def map_pairs(
             x, y, z = double(x, y, z)
             if _COFACTOR[k]:
                 x, y, z = add_jacobian(x, y, z, sx, sy, sz)
-        store(work, 3 * (i - start), x)
-        store(work, 3 * (i - start) + 1, y)
-        store(work, 3 * (i - start) + 2, z)
-    normalise(out, start, work, stop - start, inversion)
+        store(out, 3 * i, x)
+        store(out, 3 * i + 1, y)
+        store(out, 3 * i + 2, z)

@@ -11,7 +11,7 @@ import numpy as np
 from . import hash_kernels, isogeny
 from .device.power import exponent_digits
 from .field import Fq
-from .segments import INVERSION
+from .segments import normalised
 from .threads import over_range
 
 _EXPONENT = exponent_digits((Fq.modulus - 3) // 4)
@@ -79,9 +79,6 @@ def hash_to_g1(messages: Iterable[bytes], dst: bytes) -> np.ndarray:
         integers.append(int.from_bytes(uniform[_ELEMENT_BYTES:], "big"))
     elements = Fq.from_ints(integers).reshape(-1)
     n = len(integers) // 2
-    out = np.empty((n, 12), np.uint64)
-    target, constants = out.reshape(-1), _constants()
-    over_range(
-        lambda i, j: hash_kernels.map_pairs(target, elements, constants, _EXPONENT, i, j, INVERSION), n, 4
-    )
-    return out
+    work, constants = np.empty(18 * n, np.uint64), _constants()
+    over_range(lambda i, j: hash_kernels.map_pairs(work, elements, constants, _EXPONENT, i, j), n, 4)
+    return normalised(work)

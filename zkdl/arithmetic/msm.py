@@ -16,6 +16,10 @@ Both end in a Horner sum over bits. Everything runs in time that depends on the 
 
 from __future__ import annotations
 
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,6 +32,11 @@ from .threads import over_range
 
 # Codes sorted at a time: 16 MB of them.
 _ENTRIES = 1 << 22
+
+# Cells above which it pays to look whether the points are known from an earlier call.
+_HASHED = 1 << 14
+# Memory for tables of subset sums kept for later calls.
+_TABLE_BYTES = 64 << 20
 
 
 def msm(points: np.ndarray, scalars: np.ndarray) -> np.ndarray:
@@ -98,9 +107,10 @@ def msm_rows(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     low, high = int(values.min()), int(values.max())
     if high >= 1 << 63:
         raise OverflowError(f"matrix: expected values below 2^63, got {high}")
-    plan = _plan(rows, columns, low, high)
+    key = hashlib.blake2b(flat.data, digest_size=32).digest() if rows * columns >= _HASHED else b""
+    plan = _plan(rows, columns, low, high, _TABLES.sizes(key))
     if plan.subset:
-        return _subsets(flat, values, plan)
+        return _subsets(flat, values, plan, key)
     step = max(1, _ENTRIES // (plan.windows * columns))
     out = np.empty((rows, 12), np.uint64)
     for first in range(0, rows, step):
@@ -148,14 +158,14 @@ def _bucket_plan(rows: int, columns: int, largest: int) -> _Plan:
     return best
 
 
-def _plan(rows: int, columns: int, low: int, high: int) -> _Plan:
+def _plan(rows: int, columns: int, low: int, high: int, ready: Collection[int] = ()) -> _Plan:
     best = _bucket_plan(rows, columns, max(high, -low, 1))
     planes = max(1, high.bit_length(), (-low - 1).bit_length() if low < 0 else 0)
     if low < 0:
         planes += 1
     for subset in (1, 2, 4, 8):
         groups = -(-columns // subset)
-        table = groups * (2**subset - 1 - subset)
+        table = 0 if subset in ready else groups * (2**subset - 1 - subset)
         cost = table + rows * planes * (groups * (1 - 0.5**subset) + (4.0 if planes > 1 else 0.0))
         if cost < best.cost:
             best = _Plan(cost, subset=subset, planes=planes, signed=low < 0)
@@ -287,12 +297,12 @@ def _bit_patterns(block: np.ndarray, planes: int, subset: int) -> np.ndarray:
     return out
 
 
-def _subsets(points: np.ndarray, values: np.ndarray, plan: _Plan) -> np.ndarray:
+def _subsets(points: np.ndarray, values: np.ndarray, plan: _Plan, key: bytes) -> np.ndarray:
     """Rows of small integers against shared points, by tabulated subset sums: `(rows, 12)`."""
     rows, columns = values.shape
     planes, subset = plan.planes, plan.subset
     groups = -(-columns // subset)
-    table = _subset_table(points, subset)
+    table = _TABLES.get(key, points, subset)
     out = np.empty((rows, 12), np.uint64)
     step = max(1, _ENTRIES // (planes * max(groups, columns)))
     for first in range(0, rows, step):
@@ -313,3 +323,34 @@ def _subsets(points: np.ndarray, values: np.ndarray, plan: _Plan) -> np.ndarray:
             sums = horner(sums, sums.shape[0] // planes, planes, 1)
         out[first : first + step] = sums
     return out
+
+
+class _Tables:
+    """Tables of subset sums kept by points: a prover commits many times under one set of generators."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tables: OrderedDict[tuple[bytes, int], np.ndarray] = OrderedDict()
+
+    def sizes(self, key: bytes) -> list[int]:
+        """The subset sizes for which the points with this digest have tables."""
+        with self._lock:
+            return [subset for known, subset in self._tables if known == key]
+
+    def get(self, key: bytes, points: np.ndarray, subset: int) -> np.ndarray:
+        """The table, remembered if the points have a digest; the oldest ones make room."""
+        with self._lock:
+            table = self._tables.get((key, subset))
+            if table is not None:
+                self._tables.move_to_end((key, subset))
+                return table
+        table = _subset_table(points, subset)
+        if key and subset > 1 and table.nbytes <= _TABLE_BYTES // 2:
+            with self._lock:
+                self._tables[key, subset] = table
+                while sum(kept.nbytes for kept in self._tables.values()) > _TABLE_BYTES:
+                    self._tables.popitem(last=False)
+        return table
+
+
+_TABLES = _Tables()

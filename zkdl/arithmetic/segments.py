@@ -5,15 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from . import curve_kernels as kernels
-from .device.power import exponent_digits
-from .field import Fq, flat_limbs
+from .field import flat_limbs
 from .threads import get_threads, over_range
 
-INVERSION = exponent_digits(Fq.modulus - 2)
-
-# Points that share the inversions of one pass: 200 KB each for the copies and the products, inside a
-# second-level cache, and enough of them that the inversions are a few per cent of the work.
-_CHUNK = 4096
+# Points that share the inversions of one pass: 250 KB for the copies and the products, inside a second-level
+# cache, and enough of them that the inversions are a few per cent of the work.
+_CHUNK = 2048
 
 # Additions a thread must get before a second thread pays (about 200 microseconds).
 _GRAIN = 512
@@ -47,7 +44,7 @@ def segment_sums(points: np.ndarray, entries: np.ndarray, begin: np.ndarray, end
     target = out.reshape(-1)
 
     def part(start: int, stop: int) -> None:
-        kernels.segment_sums(target, points, entries, begin, end, start, stop, _CHUNK, INVERSION)
+        kernels.segment_sums(target, points, entries, begin, end, start, stop, _CHUNK)
 
     total = int(end[-1] - begin[0]) if segments else 0
     parts = min(get_threads(), max(1, total // _GRAIN), segments)
@@ -69,18 +66,26 @@ def add_indexed(
     def part(start: int, stop: int) -> None:
         for first in range(start, stop, _CHUNK):
             last = min(stop, first + _CHUNK)
-            kernels.add_indexed(out, target, points, left, right, first, last, INVERSION)
+            kernels.add_indexed(out, target, points, left, right, first, last)
 
     over_range(part, target.shape[0], _GRAIN)
 
 
 def horner(points: np.ndarray, rows: int, terms: int, doublings: int) -> np.ndarray:
     """For each row of `terms` points, the sum of 2^(j doublings) points[row, j]: `(rows, 12)`."""
-    out = np.empty((rows, 12), np.uint64)
-    flat, target = points.reshape(-1), out.reshape(-1)
+    work = np.empty(18 * rows, np.uint64)
+    flat = points.reshape(-1)
     over_range(
-        lambda i, j: kernels.horner(target, flat, terms, doublings, i, j, INVERSION),
+        lambda i, j: kernels.horner(work, flat, terms, doublings, i, j),
         rows,
         max(1, _GRAIN // (2 * terms * doublings)),
     )
+    return normalised(work)
+
+
+def normalised(work: np.ndarray) -> np.ndarray:
+    """Flat Jacobian coordinates (18 words a point) to affine points, `(n, 12)`."""
+    out = np.empty((work.size // 18, 12), np.uint64)
+    target = out.reshape(-1)
+    over_range(lambda i, j: kernels.normalise(target, work, i, j), out.shape[0], _GRAIN)
     return out

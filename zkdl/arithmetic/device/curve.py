@@ -10,11 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .compile import device
-from .elements import FQ_TAG, add, is_zero, load, mul, neg, one, select, store, sub, zero
-from .power import power
+from .elements import FQ_TAG, add, is_zero, load, mul, neg, one, select, sub, zero
 
 
 @device
@@ -116,36 +113,10 @@ def chord_sum(x1: Any, y1: Any, x2: Any, y2: Any, inverse: Any) -> Any:
 
 
 @device
-def normalise(out: Any, first: int, work: Any, n: int, inversion: Any) -> None:
-    """Jacobian points work[0..n) to affine points out[first..first + n) with one inversion."""
-    products = np.empty(6 * n, np.uint64)
-    running = one(FQ_TAG)
-    for i in range(n):
-        store(products, i, running)
-        z = load(FQ_TAG, work, 3 * i + 2)
-        if not is_zero(z):
-            running = mul(running, z)
-    inverse = power(FQ_TAG, running, inversion)
-    for k in range(n):
-        i = n - 1 - k
-        z = load(FQ_TAG, work, 3 * i + 2)
-        if is_zero(z):
-            store(out, 2 * (first + i), z)
-            store(out, 2 * (first + i) + 1, z)
-            continue
-        zi = mul(inverse, load(FQ_TAG, products, i))
-        inverse = mul(inverse, z)
-        zz = mul(zi, zi)
-        store(out, 2 * (first + i), mul(load(FQ_TAG, work, 3 * i), zz))
-        store(out, 2 * (first + i) + 1, mul(load(FQ_TAG, work, 3 * i + 1), mul(zz, zi)))
-
-
-@device
 def load_signed(points: Any, code: int) -> Any:
     """The point number code >> 1, negated where code is odd."""
     index = code >> 1
     x = load(FQ_TAG, points, 2 * index)
     y = load(FQ_TAG, points, 2 * index + 1)
-    if code & 1:
-        y = neg(y)
-    return x, y
+    # Signs are as good as random: a select is cheaper than a mispredicted branch.
+    return x, select((code & 1) != 0, neg(y), y)
