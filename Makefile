@@ -41,7 +41,7 @@ format: $(TEST)  ## rewrite the sources in the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(BENCH)  ## the benchmarks; BENCH_ARGS="--help" shows their options
+bench: $(BENCH)  ## the benchmarks, figures into bench-out/; BENCH_ARGS="NAME ..." picks some
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 wheel: $(TEST)  ## build dist/*.whl and dist/*.tar.gz

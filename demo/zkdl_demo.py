@@ -60,6 +60,7 @@ def flipped(proof, position):
 
 def main():
     """Tell the whole story in a temporary folder."""
+    print("The first run on a machine compiles its kernels: half a minute more, once.\n", flush=True)
     with tempfile.TemporaryDirectory(prefix="zkdl-demo-") as folder:
         run(f"train {SETTINGS} --out RUN", folder)
         run("prove RUN", folder)
