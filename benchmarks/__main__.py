@@ -1,8 +1,8 @@
 """Run the benchmarks: `python -m benchmarks [NAME ...] [--out FOLDER]`, all of them without names.
 
 Each part is a module of this folder with options of its own (`python -m benchmarks.NAME --help`) and writes
-its figures, with the machine they come from, to FOLDER/NAME.json. Parts run in processes of their own, so that
-none is measured with the memory or the threads of another.
+its figures, with the machine they come from, to FOLDER/NAME.json. Parts run in processes of their own, so
+that none is measured with the memory or the threads of another.
 """
 
 import argparse
