@@ -37,6 +37,21 @@ kde_app = typer.Typer(help="Private sums of kernel similarities.", no_args_is_he
 app.add_typer(kde_app, name="kde")
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        _print(f"dpkit {dpkit.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 @contextlib.contextmanager
 def _reporting() -> Iterator[None]:
     """Turn errors into one line on standard error and the documented exit code."""

@@ -114,7 +114,7 @@ def check_neighbours(neighbours: object) -> str:
     """Return the neighbour relation, or raise ArgumentError with the two there are."""
     if not isinstance(neighbours, str) or neighbours not in NEIGHBOURS:
         raise ArgumentError(f"neighbours must be one of {', '.join(NEIGHBOURS)}; got {neighbours!r}")
-    return neighbours
+    return NEIGHBOURS[NEIGHBOURS.index(neighbours)]
 
 
 def check_bounds(bounds: object, columns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:

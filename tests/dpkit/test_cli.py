@@ -205,3 +205,4 @@ def test_help_names_the_commands():
     assert "kde" in shown
     assert "inspect" in shown
     assert "build" in run("kde", "--help").output
+    assert run("--version").output == f"dpkit {dpkit.__version__}\n"
