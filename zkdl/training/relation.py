@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from zkdl.errors import RangeOverflowError, WitnessError
 from zkdl.protocol.initial import initial_weights
-from zkdl.protocol.layout import weight_rows
 from zkdl.protocol.sampling import batches
 from zkdl.protocol.statement import POINT_BYTES, Statement
 from zkdl.training.trainer import StepTensors, Trainer
@@ -18,7 +17,7 @@ from zkdl.training.trainer import StepTensors, Trainer
 if TYPE_CHECKING:
     from zkdl.training.witness import Witness
 
-__all__ = ["check_commitments", "check_relation", "commit_data", "commit_final"]
+__all__ = ["check_relation"]
 
 
 def check_relation(statement: Statement, witness: Witness) -> None:
@@ -179,55 +178,3 @@ def _check_final(statement: Statement, witness: Witness, trainer: Trainer) -> No
                     relation="U",
                     layer=layer,
                 )
-
-
-def commit_data(data: NDArray[np.int64], blinds: NDArray[np.uint64]) -> bytes:
-    """One 48-byte Pedersen commitment per record."""
-    from zkdl import arithmetic as za
-    from zkdl.protocol.commitment import commit_rows
-
-    return b"".join(za.g1.to_bytes(commit_rows(data, blinds)))
-
-
-def commit_final(
-    widths: tuple[int, ...],
-    bias: bool,
-    row_bits: int,
-    weights: list[NDArray[np.int64]],
-    biases: list[NDArray[np.int64]],
-    blinds: NDArray[np.uint64],
-) -> bytes:
-    """One 48-byte Pedersen commitment per row of the laid-out weight differences."""
-    from zkdl import arithmetic as za
-    from zkdl.protocol.commitment import commit_rows
-
-    return b"".join(za.g1.to_bytes(commit_rows(weight_rows(widths, bias, row_bits, weights, biases), blinds)))
-
-
-def check_commitments(statement: Statement, witness: Witness) -> None:
-    """Check that the witness opens both commitments of the statement.
-
-    Raises:
-        WitnessError: Relation ``"data commitment"`` or ``"final commitment"``.
-    """
-    opened = {
-        "data commitment": (commit_data(witness.data, witness.data_blinds), statement.data_commitment),
-        "final commitment": (
-            commit_final(
-                statement.widths,
-                statement.bias,
-                statement.row_bits,
-                witness.final_difference,
-                witness.bias_difference,
-                witness.final_blinds,
-            ),
-            statement.final_commitment,
-        ),
-    }
-    for relation, (found, expected) in opened.items():
-        if found != expected:
-            raise WitnessError(
-                f"{relation}: the witness and its blinds do not open the {relation} of the statement; "
-                "statement and witness belong to different runs, or one was changed",
-                relation=relation,
-            )

@@ -6,20 +6,18 @@ import os
 import secrets
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from zkdl.errors import InputError
-from zkdl.protocol import bounds
-from zkdl.protocol.layout import choose_row_bits, weight_stack
+from zkdl.protocol.layout import choose_row_bits
 from zkdl.protocol.settings import Settings
-from zkdl.protocol.statement import Statement
+from zkdl.protocol.statement import POINT_BYTES, Statement
 from zkdl.training.fit import Plan, Progress, run_plan
 from zkdl.training.history import History
-from zkdl.training.relation import commit_data, commit_final
 from zkdl.training.witness import Witness
 
 __all__ = ["Run", "train"]
@@ -157,10 +155,11 @@ def train(
 def _check_plan(plan: Plan) -> None:
     """Find what makes a statement invalid before training, not after."""
     probe = _statement(plan, _row_bits(plan), b"", b"")
-    rows = probe.weight_rows
-    empty = _statement(plan, probe.row_bits, bytes(48 * len(plan.data)), bytes(48 * rows))
-    empty.validate()
-    bounds.check(plan.widths, plan.bias, plan.settings, plan.batch_size, plan.steps, plan.mu)
+    replace(
+        probe,
+        data_commitment=bytes(POINT_BYTES * len(plan.data)),
+        final_commitment=bytes(POINT_BYTES * probe.weight_rows),
+    ).validate()
 
 
 def _row_bits(plan: Plan) -> int:
@@ -186,24 +185,17 @@ def _statement(plan: Plan, row_bits: int, data_commitment: bytes, final_commitme
 
 def _commit(plan: Plan, witness: Witness, progress: Progress | None) -> Statement:
     from zkdl import arithmetic as za
+    from zkdl.training.commitments import commit_data, commit_final
 
-    row_bits = _row_bits(plan)
     if progress is not None:
         progress("commit", 0.0)
-    rows = len(weight_stack(plan.widths, plan.bias, row_bits).live_rows)
+    draft = _statement(plan, _row_bits(plan), b"", b"")
     witness.data_blinds = np.ascontiguousarray(za.Fr.random(len(plan.data)))
-    witness.final_blinds = np.ascontiguousarray(za.Fr.random(rows))
+    witness.final_blinds = np.ascontiguousarray(za.Fr.random(draft.weight_rows))
     data = commit_data(witness.data, witness.data_blinds)
     if progress is not None:
         progress("commit", 0.5)
-    final = commit_final(
-        plan.widths,
-        plan.bias,
-        row_bits,
-        witness.final_difference,
-        witness.bias_difference,
-        witness.final_blinds,
-    )
+    final = commit_final(draft, witness)
     if progress is not None:
         progress("commit", 1.0)
-    return _statement(plan, row_bits, data, final)
+    return replace(draft, data_commitment=data, final_commitment=final)

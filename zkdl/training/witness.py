@@ -132,7 +132,9 @@ def check_witness(statement: Statement, witness: Witness, *, commitments: bool =
     statement.validate()
     relation.check_relation(statement, witness)
     if commitments:
-        relation.check_commitments(statement, witness)
+        from zkdl.training.commitments import check_commitments
+
+        check_commitments(statement, witness)
 
 
 def _narrow(array: NDArray) -> NDArray:

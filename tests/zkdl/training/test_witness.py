@@ -243,3 +243,44 @@ def test_header_that_promises_too_much_allocates_nothing(tmp_path):
 def test_missing_file_is_an_operating_system_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         Witness.load(tmp_path / "nothing.npz")
+
+
+@pytest.mark.parametrize(("widths", "row_bits"), [((20, 33, 17, 3), 6), ((9, 16, 4), 7), ((40, 3), 7)])
+def test_both_ways_of_committing_to_the_difference_agree(widths, row_bits, monkeypatch):
+    from zkdl.protocol.layout import weight_rows
+    from zkdl.training import commitments, run
+
+    monkeypatch.setattr(run, "_row_bits", lambda plan: row_bits)
+    rng = np.random.default_rng(1)
+    done = zkdl.train(
+        rng.uniform(-1, 1, (8, widths[0])), rng.integers(0, widths[-1], 8), classes=widths[-1],
+        hidden=widths[1:-1], steps=2, batch_size=2, learning_rate="1/4",
+    )  # fmt: skip
+    statement, witness = done.statement, done.witness
+    found = []
+    for cheaper in (False, True):
+
+        def forced(statement, block, difference, cheaper=cheaper):
+            fits = block.size >> statement.row_bits and block.axis_vars[1] <= statement.row_bits
+            return bool(cheaper and fits)
+
+        monkeypatch.setattr(commitments, "_indirect_is_cheaper", forced)
+        found.append(commitments.commit_final(statement, witness))
+    rows = weight_rows(widths, True, row_bits, witness.final_difference, witness.bias_difference)
+    assert found[0] == found[1] == statement.final_commitment
+    assert found[0] == commitments.commit_data(rows, witness.final_blinds)
+
+
+def test_the_short_way_is_taken_for_wide_layers_and_few_samples(monkeypatch):
+    from zkdl.training import commitments
+
+    taken = []
+    honest = commitments._combine
+    monkeypatch.setattr(commitments, "_combine", lambda *a: taken.append(1) or honest(*a))
+    rng = np.random.default_rng(1)
+    done = zkdl.train(
+        rng.uniform(-1, 1, (4, 256)), rng.integers(0, 2, 4), hidden=(256,), steps=1, batch_size=2,
+        learning_rate="1/4",
+    )  # fmt: skip
+    assert taken
+    check_witness(done.statement, done.witness)
