@@ -15,8 +15,9 @@ import numpy as np
 
 from zkdl import arithmetic as za
 from zkdl.errors import ProofRejected
+from zkdl.protocol.commitment import commit_rows
 from zkdl.protocol.instance import Instance
-from zkdl.protocol.layout import weight_stack
+from zkdl.protocol.layout import weight_rows, weight_stack
 from zkdl.protocol.proof import Proof, encode
 from zkdl.protocol.sampling import batches
 from zkdl.protocol.schedule import PROTOCOL, run
@@ -27,7 +28,7 @@ from zkdl.prover.channel import ProverChannel, SecretRows
 from zkdl.prover.randomness import OSRandomness, Randomness
 from zkdl.prover.tensors import Tensors
 from zkdl.prover.work import ProverWork
-from zkdl.training.relation import commit_data, commit_final
+from zkdl.training.commitments import commit_data
 from zkdl.training.trainer import Trainer
 from zkdl.training.witness import Witness
 from zkdl.verifier import verify
@@ -57,14 +58,9 @@ class Run:
     def recommit(self) -> None:
         """Make the final commitment of the statement that of the (changed) final differences."""
         s = self.statement
-        final = commit_final(
-            s.widths,
-            s.bias,
-            s.row_bits,
-            self.witness.final_difference,
-            self.witness.bias_difference,
-            self.witness.final_blinds,
-        )
+        w = self.witness
+        rows = weight_rows(s.widths, s.bias, s.row_bits, w.final_difference, w.bias_difference)
+        final = b"".join(za.g1.to_bytes(commit_rows(rows, w.final_blinds)))
         self.statement = replace(s, final_commitment=final)
 
 

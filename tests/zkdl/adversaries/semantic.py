@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from zkdl.errors import Reason
+from zkdl.protocol.instance import Instance
 from zkdl.protocol.sampling import batches
 from zkdl.prover.tensors import Tensors
-from zkdl.training.relation import commit_data
+from zkdl.training.commitments import commit_data
+from zkdl.training.witness import Witness
 
 from . import trainers
 from .cases import SMALL, Run, random_data, train
@@ -372,6 +375,36 @@ def _padding_continues_the_narrowest_table() -> AbstractContextManager[Any]:
     )
 
 
+def _phantom_sample() -> Forgery:
+    """A batch of three is padded to four: the fourth place gets an output of 5 and moves the biases."""
+    run = train((3, 2), batch_size=3, steps=1, records=4)
+    order = batches(1, 4, 3, 1)
+    full = np.concatenate([order, order[:, :1]], axis=1)
+    witness = copy.copy(run.witness)
+    for name, phantom in (("positive", 5), ("sign", 0), ("remainder", 0)):
+        (cells,) = getattr(witness, name)
+        setattr(witness, name, [np.concatenate([cells, np.full((1, 1, 2), phantom)], axis=1)])
+    gradient = 5 << (SMALL.gradient_scale - SMALL.activation_scale)
+    step = run.statement.mu * gradient << SMALL.activation_scale
+    run.witness.bias_difference[0] = run.witness.bias_difference[0] - step
+    run.recommit()
+
+    def believed(instance: Instance) -> Instance:
+        wide = stated_as(batch_size=4, learning_rate=run.statement.learning_rate * Fraction(4, 3))(instance)
+        out = trained_in(full)(wide)
+        out.__dict__["used_records"] = instance.used_records
+        return out
+
+    def make(instance: Instance, stated: Witness) -> Tensors:
+        witness.bias_difference = stated.bias_difference
+        out = Tensors(instance, witness)
+        out.activations[0][0, 3] = 0
+        out.gradients[1][0, 3] = gradient
+        return out
+
+    return Forgery(run, {"believed": believed, "tensors": make})
+
+
 def _reverse(order: np.ndarray) -> np.ndarray:
     return order[::-1].copy()
 
@@ -440,6 +473,7 @@ ATTACKS = [
     Attack("other final commitment", _final_commitment, Reason.WEIGHTS, ("opening/weights",)),
     Attack("antisymmetric difference", _antisymmetric, Reason.WEIGHTS, ("update/final",)),
     Attack("antisymmetric difference", _antisymmetric, Reason.WEIGHTS, plant=_diagonal_identity_test),
+    Attack("sample in the padding of a batch", _phantom_sample, Reason.MATMUL, ("matmul/final",)),
     Attack("bit of two", _bit_of_two, Reason.RANGE, ("ranges/final",), ranges=("bits",)),
     Attack(
         "one multiplicity too high",
