@@ -20,7 +20,7 @@ from .device.curve import (
     double,
     load_signed,
 )
-from .device.elements import FQ_TAG, is_zero, load, mul, one, store, zero
+from .device.elements import FQ_TAG, is_zero, load, mul, one, square, store, zero
 from .device.inverse import invert
 
 
@@ -237,6 +237,6 @@ def normalise(out: Any, work: Any, start: int, stop: int) -> None:
             continue
         own = mul(inverse, load(FQ_TAG, products, i - start))
         inverse = mul(inverse, z)
-        square = mul(own, own)
-        store(out, 2 * i, mul(load(FQ_TAG, work, 3 * i), square))
-        store(out, 2 * i + 1, mul(load(FQ_TAG, work, 3 * i + 1), mul(square, own)))
+        own2 = square(own)
+        store(out, 2 * i, mul(load(FQ_TAG, work, 3 * i), own2))
+        store(out, 2 * i + 1, mul(load(FQ_TAG, work, 3 * i + 1), mul(own2, own)))

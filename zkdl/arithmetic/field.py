@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import field_kernels as kernels
-from .device.elements import FQ_TAG, FR_TAG, Q_MODULUS, R_MODULUS
+from .device.words import FQ_TAG, FR_TAG, Q_MODULUS, R_MODULUS
 from .errors import DecodeError, NotCanonical
 from .threads import over_range
 
@@ -163,7 +163,12 @@ class Field:
 
     def square(self, a: np.ndarray) -> np.ndarray:
         """a^2."""
-        return self._binary(kernels.mul_many, a, a)
+        flat = self._flat(a)
+        out = np.empty_like(flat)
+        over_range(
+            lambda i, j: kernels.square_many(self.tag, out, flat, i, j), flat.size // self.limbs, _GRAIN
+        )
+        return out.reshape(np.shape(a))
 
     def neg(self, a: np.ndarray) -> np.ndarray:
         """-a."""

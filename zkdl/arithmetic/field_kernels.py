@@ -20,6 +20,7 @@ from .device.elements import (
     neg,
     one,
     r_squared,
+    square,
     store,
     sub,
     unit,
@@ -47,6 +48,13 @@ def mul_many(tag: Any, out: Any, a: Any, sa: int, b: Any, sb: int, start: int, s
     """out[i] = a[i] b[i]."""
     for i in range(start, stop):
         store(out, i, mul(load(tag, a, i * sa), load(tag, b, i * sb)))
+
+
+@kernel
+def square_many(tag: Any, out: Any, a: Any, start: int, stop: int) -> None:
+    """out[i] = a[i]^2."""
+    for i in range(start, stop):
+        store(out, i, square(load(tag, a, i)))
 
 
 @kernel

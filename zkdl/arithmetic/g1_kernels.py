@@ -20,6 +20,7 @@ from .device.elements import (
     neg,
     one,
     r_squared,
+    square,
     store,
     unit,
     zero,
@@ -58,8 +59,8 @@ def on_curve_many(status: Any, points: Any, four: Any, n: int) -> None:
     for i in range(n):
         x = load(FQ_TAG, points, 2 * i)
         y = load(FQ_TAG, points, 2 * i + 1)
-        right = add(mul(mul(x, x), x), b)
-        good = equal(mul(y, y), right) or (is_zero(x) and is_zero(y))
+        right = add(mul(square(x), x), b)
+        good = equal(square(y), right) or (is_zero(x) and is_zero(y))
         status[i] = 1 if good and is_canonical(x) and is_canonical(y) else 0
 
 
@@ -78,7 +79,7 @@ def _in_subgroup(x: Any, y: Any, beta: Any) -> Any:
             jx, jy, jz = add_jacobian(jx, jy, jz, sx, sy, sz)
     if is_zero(jz):
         return False
-    zz = mul(jz, jz)
+    zz = square(jz)
     return equal(jx, mul(mul(beta, x), zz)) and equal(jy, mul(neg(y), mul(zz, jz)))
 
 
@@ -114,9 +115,9 @@ def decode(
             status[i] = NOT_CANONICAL
             continue
         x = mul(r_squared(FQ_TAG), raw)
-        right = add(mul(mul(x, x), x), b)
+        right = add(mul(square(x), x), b)
         y = power(FQ_TAG, right, root)
-        if not equal(mul(y, y), right):
+        if not equal(square(y), right):
             status[i] = NOT_ON_CURVE
             continue
         if exceeds_half(mul(y, unit(FQ_TAG))) != (signs[i] == 1):

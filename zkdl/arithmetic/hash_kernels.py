@@ -8,7 +8,21 @@ import numpy as np
 
 from .device.compile import device, kernel
 from .device.curve import add_jacobian, double
-from .device.elements import FQ_TAG, add, equal, is_zero, load, low_word, mul, neg, one, select, store, unit
+from .device.elements import (
+    FQ_TAG,
+    add,
+    equal,
+    is_zero,
+    load,
+    low_word,
+    mul,
+    neg,
+    one,
+    select,
+    square,
+    store,
+    unit,
+)
 from .device.power import power
 
 # The bits after the first of h = 1 + |z|, which clears the cofactor (RFC 9380, section 8.8.1).
@@ -40,18 +54,18 @@ def _map_to_curve(u: Any, constants: Any, exponent: Any, powers: Any) -> Any:
     a = load(FQ_TAG, constants, 0)
     b = load(FQ_TAG, constants, 1)
     z = load(FQ_TAG, constants, 2)
-    zu2 = mul(z, mul(u, u))
-    t = add(mul(zu2, zu2), zu2)
+    zu2 = mul(z, square(u))
+    t = add(square(zu2), zu2)
     xn = mul(b, add(t, one(FQ_TAG)))
     xd = mul(a, select(is_zero(t), z, neg(t)))
-    xd2 = mul(xd, xd)
+    xd2 = square(xd)
     xd3 = mul(xd2, xd)
     # g(x) = gn / xd^3 for the first candidate.
-    gn = add(mul(add(mul(xn, xn), mul(a, xd2)), xn), mul(b, xd3))
+    gn = add(mul(add(square(xn), mul(a, xd2)), xn), mul(b, xd3))
     # y = gn d (gn d^3)^((q - 3) / 4), d = xd^3, is the root of gn / d if that is a square.
     gd = mul(gn, xd3)
-    y = mul(gd, power(FQ_TAG, mul(gd, mul(xd3, xd3)), exponent))
-    if not equal(mul(mul(y, y), xd3), gn):
+    y = mul(gd, power(FQ_TAG, mul(gd, square(xd3)), exponent))
+    if not equal(mul(square(y), xd3), gn):
         # The second candidate x2 = Z u^2 x1 has g(x2) = (Z u^2)^3 g(x1), a square.
         xn = mul(zu2, xn)
         y = mul(mul(mul(y, load(FQ_TAG, constants, 3)), zu2), u)
@@ -65,9 +79,9 @@ def _map_to_curve(u: Any, constants: Any, exponent: Any, powers: Any) -> Any:
     dx = mul(_polynomial(constants, 16, 11, xn, powers), xd)
     ny = _polynomial(constants, 27, 16, xn, powers)
     dy = _polynomial(constants, 43, 16, xn, powers)
-    dy2 = mul(dy, dy)
+    dy2 = square(dy)
     dxdy2 = mul(dx, dy2)
-    return mul(nx, dxdy2), mul(mul(y, ny), mul(dxdy2, mul(dx, dx))), mul(dx, dy)
+    return mul(nx, dxdy2), mul(mul(y, ny), mul(dxdy2, square(dx))), mul(dx, dy)
 
 
 @kernel

@@ -8,9 +8,9 @@ from . import curve_kernels as kernels
 from .field import flat_limbs
 from .threads import get_threads, over_range
 
-# Points that share the inversions of one pass: 250 KB for the copies and the products, inside a second-level
+# Points that share the inversions of one pass: 200 KB for the copies and the products, inside a second-level
 # cache, and enough of them that the inversions are a few per cent of the work.
-_CHUNK = 2048
+_CHUNK = 1536
 
 # Additions a thread must get before a second thread pays (about 200 microseconds).
 _GRAIN = 512

@@ -56,6 +56,7 @@ def test_ring_laws_and_twins(field, data):
     a, b, c = field.from_ints(x), field.from_ints(y), field.from_ints(z)
     assert field.to_ints(field.mul(a, b)) == [u * v % p for u, v in zip(x, y, strict=True)]
     assert field.equal(field.mul(field.add(a, b), c), field.add(field.mul(a, c), field.mul(b, c)))
+    assert field.equal(field.square(a), field.mul(a, a))
     assert field.to_ints(field.inner(a, b)) == [sum(u * v for u, v in zip(x, y, strict=True)) % p]
     assert field.to_ints(field.sum(a)) == [sum(x) % p]
 

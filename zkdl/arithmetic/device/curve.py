@@ -11,20 +11,20 @@ from __future__ import annotations
 from typing import Any
 
 from .compile import device
-from .elements import FQ_TAG, add, is_zero, load, mul, neg, one, select, sub, zero
+from .elements import FQ_TAG, add, is_zero, load, mul, neg, one, select, square, sub, zero
 
 
 @device
 def double(x: Any, y: Any, z: Any) -> Any:
     """2 P; infinity stays infinity because Z stays 0."""
-    a = mul(x, x)
-    b = mul(y, y)
-    c = mul(b, b)
+    a = square(x)
+    b = square(y)
+    c = square(b)
     t = mul(x, b)
     d = add(t, t)
     d = add(d, d)
     e = add(add(a, a), a)
-    x3 = sub(mul(e, e), add(d, d))
+    x3 = sub(square(e), add(d, d))
     c8 = add(c, c)
     c8 = add(c8, c8)
     c8 = add(c8, c8)
@@ -40,8 +40,8 @@ def add_jacobian(x1: Any, y1: Any, z1: Any, x2: Any, y2: Any, z2: Any) -> Any:
         return x2, y2, z2
     if is_zero(z2):
         return x1, y1, z1
-    z1z1 = mul(z1, z1)
-    z2z2 = mul(z2, z2)
+    z1z1 = square(z1)
+    z2z2 = square(z2)
     u1 = mul(x1, z2z2)
     s1 = mul(y1, mul(z2, z2z2))
     h = sub(mul(x2, z1z1), u1)
@@ -50,10 +50,10 @@ def add_jacobian(x1: Any, y1: Any, z1: Any, x2: Any, y2: Any, z2: Any) -> Any:
         if is_zero(r):
             return double(x1, y1, z1)
         return one(FQ_TAG), one(FQ_TAG), zero(FQ_TAG)
-    hh = mul(h, h)
+    hh = square(h)
     hhh = mul(h, hh)
     v = mul(u1, hh)
-    x3 = sub(sub(mul(r, r), hhh), add(v, v))
+    x3 = sub(sub(square(r), hhh), add(v, v))
     y3 = sub(mul(r, sub(v, x3)), mul(s1, hhh))
     return x3, y3, mul(mul(z1, z2), h)
 
@@ -65,17 +65,17 @@ def add_affine(x1: Any, y1: Any, z1: Any, x2: Any, y2: Any) -> Any:
         return x1, y1, z1
     if is_zero(z1):
         return x2, y2, one(FQ_TAG)
-    z1z1 = mul(z1, z1)
+    z1z1 = square(z1)
     h = sub(mul(x2, z1z1), x1)
     r = sub(mul(y2, mul(z1, z1z1)), y1)
     if is_zero(h):
         if is_zero(r):
             return double(x1, y1, z1)
         return one(FQ_TAG), one(FQ_TAG), zero(FQ_TAG)
-    hh = mul(h, h)
+    hh = square(h)
     hhh = mul(h, hh)
     v = mul(x1, hh)
-    x3 = sub(sub(mul(r, r), hhh), add(v, v))
+    x3 = sub(sub(square(r), hhh), add(v, v))
     y3 = sub(mul(r, sub(v, x3)), mul(y1, hhh))
     return x3, y3, mul(z1, h)
 
@@ -105,10 +105,10 @@ def chord_sum(x1: Any, y1: Any, x2: Any, y2: Any, inverse: Any) -> Any:
         if is_zero(add(y1, y2)):
             return zero(FQ_TAG), zero(FQ_TAG)
         # The tangent: 3 x^2 / 2 y.
-        square = mul(x1, x1)
-        rise = add(add(square, square), square)
+        x1x1 = square(x1)
+        rise = add(add(x1x1, x1x1), x1x1)
     slope = mul(rise, inverse)
-    x3 = sub(sub(mul(slope, slope), x1), x2)
+    x3 = sub(sub(square(slope), x1), x2)
     return x3, sub(mul(slope, sub(x1, x3)), y1)
 
 

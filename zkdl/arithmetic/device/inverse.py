@@ -19,21 +19,17 @@ from numba import types
 from numba.extending import register_model
 
 from .compile import device
-from .elements import (
+from .elements import instruction, mul, neg, same_elements, unit, zero
+from .words import (
     FQ,
     FR,
     Element,
     WideModel,
+    add_multiple,
     constant_of,
     function_named,
-    instruction,
-    mul,
-    neg,
-    same_elements,
-    unit,
-    word_times,
+    joined,
     words_of,
-    zero,
 )
 
 _I64 = ir.IntType(64)
@@ -131,7 +127,8 @@ def trailing_zeros(typing_context: Any, word: Any) -> Any:
 def _times(builder: Any, wide: Any, word: Any, value: Any) -> Any:
     """word x value modulo 2^bits: one unsigned row, less value 2^64 where the word is negative."""
     words = words_of(builder, value, wide.bits // 64)
-    row = builder.trunc(word_times(builder, words, word, ir.IntType(wide.bits + 64)), wide.integer)
+    product = add_multiple(builder, words, word, [ir.Constant(_I64, 0)] * len(words))
+    row = joined(builder, product[:-1], wide.integer)
     mask = builder.sext(builder.icmp_signed("<", word, ir.Constant(_I64, 0)), wide.integer)
     back = builder.shl(builder.and_(value, mask), ir.Constant(wide.integer, 64))
     return builder.sub(row, back)
@@ -170,7 +167,8 @@ def combine_modulo(typing_context: Any, u: Any, d: Any, v: Any, e: Any) -> Any:
         factor = builder.and_(factor, ir.Constant(_I64, (1 << _STEPS) - 1))
         modulus = ir.Constant(integer, element.modulus)
         p_words = words_of(builder, modulus, element.limbs)
-        multiple = word_times(builder, p_words, factor, integer)
+        zeros = [ir.Constant(_I64, 0)] * element.limbs
+        multiple = joined(builder, add_multiple(builder, p_words, factor, zeros), integer)
         value = builder.ashr(builder.add(total, multiple), ir.Constant(integer, _STEPS))
         # |u| + |v| <= 2^62 puts this in (-p, 2p).
         nothing = ir.Constant(integer, 0)

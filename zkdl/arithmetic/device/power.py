@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .compile import device
-from .elements import load, mul, one, store
+from .elements import load, mul, one, square, store
 
 
 def exponent_digits(exponent: int) -> np.ndarray:
@@ -26,7 +26,7 @@ def power(tag: Any, base: Any, digits: Any) -> Any:
     result = load(tag, table, digits[0])
     for k in range(1, digits.shape[0]):
         for _ in range(4):
-            result = mul(result, result)
+            result = square(result)
         if digits[k] != 0:
             result = mul(result, load(tag, table, digits[k]))
     return result

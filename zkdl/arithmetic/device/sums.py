@@ -8,17 +8,17 @@ from llvmlite import ir
 from numba import types
 from numba.extending import register_model
 
-from .elements import (
+from .elements import call_multiply, instruction, same_elements
+from .words import (
     FR,
     Element,
     WideModel,
-    call_multiply,
+    add_multiple,
     constant_of,
     function_named,
-    instruction,
-    same_elements,
+    joined,
+    product_words,
     subtract_once,
-    word_times,
     words_of,
 )
 
@@ -61,17 +61,10 @@ def products_add(typing_context: Any, total: Any, a: Any, b: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         n = element.limbs
         width = FR_PRODUCTS.integer
-        row_width = ir.IntType(64 * (n + 1))
         total, left, right = args
-        words = words_of(builder, left, n)
         # The product is put together in 2 n limbs first, so the long carry chain runs once.
-        double = ir.IntType(128 * n)
-        product = None
-        for k, word in enumerate(words_of(builder, right, n)):
-            row = builder.zext(word_times(builder, words, word, row_width), double)
-            row = builder.shl(row, ir.Constant(double, 64 * k)) if k else row
-            product = row if product is None else builder.add(product, row)
-        return builder.add(total, builder.zext(product, width))
+        words = product_words(builder, words_of(builder, left, n), words_of(builder, right, n))
+        return builder.add(total, joined(builder, words, width))
 
     return FR_PRODUCTS(total, a, b), codegen
 
@@ -102,10 +95,11 @@ def products_reduce(typing_context: Any, total: Any) -> Any:
         (value,) = args
         width = value.type
         p_words = [ir.Constant(_I64, (element.modulus >> (64 * k)) & (2**64 - 1)) for k in range(n)]
+        zeros = [ir.Constant(_I64, 0)] * n
         for _ in range(n):
             factor = builder.mul(builder.trunc(value, _I64), ir.Constant(_I64, element.inverse))
-            row = word_times(builder, p_words, factor, ir.IntType(64 * (n + 1)))
-            value = builder.lshr(builder.add(value, builder.zext(row, width)), ir.Constant(width, 64))
+            row = joined(builder, add_multiple(builder, p_words, factor, zeros), width)
+            value = builder.lshr(builder.add(value, row), ir.Constant(width, 64))
         return _finish_tall(builder, element, value)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -139,8 +133,10 @@ def signed_add(typing_context: Any, total: Any, word: Any, a: Any) -> Any:
         total, word, value = args
         width = FR_SIGNED.integer
         n = element.limbs
-        row = word_times(builder, words_of(builder, value, n), word, ir.IntType(64 * (n + 1)))
-        total = builder.add(total, builder.zext(row, width))
+        low = add_multiple(builder, words_of(builder, value, n), word, words_of(builder, total, n))
+        high = builder.lshr(total, ir.Constant(width, 64 * n))
+        high = builder.shl(high, ir.Constant(width, 64 * n))
+        total = builder.add(high, joined(builder, low, width))
         mask = builder.sext(builder.icmp_signed("<", word, ir.Constant(_I64, 0)), element.integer)
         back = builder.zext(builder.and_(value, mask), width)
         return builder.sub(total, builder.shl(back, ir.Constant(width, 64)))
