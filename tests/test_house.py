@@ -43,8 +43,9 @@ FLOORS = {
         "prover": 4,
         "verifier": 4,
         "console": 4,
-        "cli": 5,
-        "__main__": 6,
+        "estimate": 5,
+        "cli": 6,
+        "__main__": 7,
     },
 }
 # The prover reads the witness that training leaves; nothing else crosses a floor sideways.
