@@ -1,4 +1,4 @@
-"""The command ``zkdl``: train, prove, verify, inspect."""
+"""The command ``zkdl``: train, estimate, prove, verify, inspect."""
 
 from __future__ import annotations
 
@@ -43,64 +43,126 @@ class Backend(StrEnum):
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Hidden = Annotated[str, typer.Option(help="Widths of the hidden layers, e.g. 64,64; 'none' for none.")]
+Steps = Annotated[int, typer.Option(help="Mini-batch steps T.")]
+BatchSize = Annotated[int, typer.Option(help="Records per step B.")]
+LearningRate = Annotated[str, typer.Option(help="An exact number such as 1/64.")]
+Seed = Annotated[int, typer.Option(help="Names the batches, and the initial weights.")]
+InitialSeed = Annotated[int | None, typer.Option(help="Names the initial weights instead.")]
+Bias = Annotated[bool, typer.Option("--bias/--no-bias", help="Whether layers have a bias.")]
+ActivationScale = Annotated[int | None, typer.Option(help="Bits behind the point of activations.")]
+GradientScale = Annotated[int | None, typer.Option(help="Bits behind the point of gradients.")]
+WeightScale = Annotated[int | None, typer.Option(help="Bits behind the point of weights.")]
+ActivationBits = Annotated[int | None, typer.Option(help="Width of activations.")]
+GradientBits = Annotated[int | None, typer.Option(help="Width of gradients.")]
+LimbBits = Annotated[int | None, typer.Option(help="Width of the limbs of a remainder.")]
+RangeOption = Annotated[Ranges, typer.Option(help="Range argument.")]
+BackendOption = Annotated[Backend, typer.Option(help="Where arithmetic runs.")]
+Threads = Annotated[int | None, typer.Option(help="Threads [default: one per processor].")]
 
 
 @app.command()
 def train(
     data: Annotated[str, typer.Option(help="digits, mnist5k, or an .npz file with X and y.")],
     out: Annotated[Path, typer.Option(help="Directory to write the run to.")],
-    hidden: Annotated[
-        str, typer.Option(help="Widths of the hidden layers, e.g. 64,64; 'none' for none.")
-    ] = "64,64",
-    steps: Annotated[int, typer.Option(help="Mini-batch steps T.")] = 8,
-    batch_size: Annotated[int, typer.Option(help="Records per step B.")] = 64,
-    learning_rate: Annotated[str, typer.Option(help="An exact number such as 1/64.")] = "1/64",
-    seed: Annotated[int, typer.Option(help="Names the batches, and the initial weights.")] = 1,
-    initial_seed: Annotated[int | None, typer.Option(help="Names the initial weights instead.")] = None,
-    bias: Annotated[bool, typer.Option("--bias/--no-bias", help="Whether layers have a bias.")] = True,
-    activation_scale: Annotated[
-        int | None, typer.Option(help="Bits behind the point of activations.")
-    ] = None,
-    gradient_scale: Annotated[int | None, typer.Option(help="Bits behind the point of gradients.")] = None,
-    weight_scale: Annotated[int | None, typer.Option(help="Bits behind the point of weights.")] = None,
-    activation_bits: Annotated[int | None, typer.Option(help="Width of activations.")] = None,
-    gradient_bits: Annotated[int | None, typer.Option(help="Width of gradients.")] = None,
-    limb_bits: Annotated[int | None, typer.Option(help="Width of the limbs of a remainder.")] = None,
+    hidden: Hidden = "64,64",
+    steps: Steps = 8,
+    batch_size: BatchSize = 64,
+    learning_rate: LearningRate = "1/64",
+    seed: Seed = 1,
+    initial_seed: InitialSeed = None,
+    bias: Bias = True,
+    activation_scale: ActivationScale = None,
+    gradient_scale: GradientScale = None,
+    weight_scale: WeightScale = None,
+    activation_bits: ActivationBits = None,
+    gradient_bits: GradientBits = None,
+    limb_bits: LimbBits = None,
     as_json: Json = False,
 ) -> None:
     """Train in exact fixed point and commit to data and final weights."""
     with console.guard():
         start = time.perf_counter()
-        widths = _widths(hidden)
         _check_directory(out)
-        from zkdl.protocol.settings import Settings
-        from zkdl.training import datasets
+        scales = (activation_scale, gradient_scale, weight_scale, activation_bits, gradient_bits, limb_bits)
+        loaded, arguments = _arguments(
+            data, hidden, steps, batch_size, learning_rate, seed, initial_seed, bias, scales
+        )
         from zkdl.training import train as run_training
 
-        settings = Settings.choose(
-            batch_size, learning_rate, activation_scale=activation_scale, gradient_scale=gradient_scale,
-            weight_scale=weight_scale, activation_bits=activation_bits, gradient_bits=gradient_bits,
-            limb_bits=limb_bits,
-        )  # fmt: skip
-        loaded = datasets.load(data)
         with console.progress_bar() as progress:
-            run = run_training(
-                loaded.X, loaded.y, hidden=widths, steps=steps, batch_size=batch_size,
-                learning_rate=learning_rate, seed=seed, initial_seed=initial_seed, settings=settings,
-                bias=bias, classes=loaded.classes, test=loaded.test, progress=progress,
-            )  # fmt: skip
+            run = run_training(loaded.X, loaded.y, **arguments, progress=progress)
         run.save(out)
         summary = _train_summary(run, loaded.name, out, time.perf_counter() - start)
         console.emit(summary if as_json else _train_text(summary))
 
 
 @app.command()
+def estimate(
+    run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Directory that train wrote.")] = None,
+    data: Annotated[str | None, typer.Option(help="Instead of RUN: the data that would be used.")] = None,
+    hidden: Hidden = "64,64",
+    steps: Steps = 8,
+    batch_size: BatchSize = 64,
+    learning_rate: LearningRate = "1/64",
+    seed: Seed = 1,
+    initial_seed: InitialSeed = None,
+    bias: Bias = True,
+    activation_scale: ActivationScale = None,
+    gradient_scale: GradientScale = None,
+    weight_scale: WeightScale = None,
+    activation_bits: ActivationBits = None,
+    gradient_bits: GradientBits = None,
+    limb_bits: LimbBits = None,
+    ranges: RangeOption = Ranges.lookup,
+    backend: BackendOption = Backend.auto,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Estimate seconds, peak memory and bytes of a proof, from a run or from settings."""
+    with console.guard():
+        if (run is None) == (data is None):
+            raise InputError("estimate takes either RUN or --data and settings")
+        if run is not None:
+            from zkdl.protocol.statement import Statement
+
+            statement = Statement.load(run / _STATEMENT)
+        else:
+            scales = (
+                activation_scale,
+                gradient_scale,
+                weight_scale,
+                activation_bits,
+                gradient_bits,
+                limb_bits,
+            )
+            loaded, arguments = _arguments(
+                str(data), hidden, steps, batch_size, learning_rate, seed, initial_seed, bias, scales
+            )
+            from zkdl.training.fit import Plan
+            from zkdl.training.run import draft
+
+            statement = draft(Plan.make(loaded.X, loaded.y, **arguments))
+        statement.validate()
+        _choose_backend(backend, threads)
+        from zkdl.estimate import estimate as measure
+
+        with console.progress_bar() as progress:
+            found = measure(statement, ranges.value, progress=progress).as_dict()
+        text = (
+            f"about {found['seconds']:.2g} s and {found['peak_rss_bytes'] / 2**20:.0f} MiB; "
+            f"{found['proof_bytes']} bytes; soundness error 2^-{found['statistical_bits']}"
+        )
+        console.emit(found if as_json else text)
+
+
+@app.command()
 def prove(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory that train wrote.")],
     out: Annotated[Path | None, typer.Option(help="Proof file [default: RUN/proof.zkdl].")] = None,
-    ranges: Annotated[Ranges, typer.Option(help="Range argument.")] = Ranges.lookup,
-    backend: Annotated[Backend, typer.Option(help="Where arithmetic runs.")] = Backend.auto,
-    threads: Annotated[int | None, typer.Option(help="Threads [default: one per processor].")] = None,
+    ranges: RangeOption = Ranges.lookup,
+    backend: BackendOption = Backend.auto,
+    threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Prove that a run was trained exactly as its statement says."""
@@ -187,6 +249,40 @@ def main() -> None:
     console.end_on_sigterm()
     with console.guard():
         app(prog_name="zkdl")
+
+
+def _arguments(
+    data: str,
+    hidden: str,
+    steps: int,
+    batch_size: int,
+    learning_rate: str,
+    seed: int,
+    initial_seed: int | None,
+    bias: bool,
+    scales: tuple[int | None, ...],
+) -> tuple[Any, dict[str, Any]]:
+    """The data set, and the keyword arguments of `zkdl.train` that the flags stand for."""
+    from zkdl.protocol.settings import Settings
+    from zkdl.training import datasets
+
+    widths = _widths(hidden)
+    names = ("activation_scale", "gradient_scale", "weight_scale", "activation_bits", "gradient_bits")
+    overrides = dict(zip((*names, "limb_bits"), scales, strict=True))
+    settings = Settings.choose(batch_size, learning_rate, **overrides)
+    loaded = datasets.load(data)
+    return loaded, {
+        "hidden": widths,
+        "steps": steps,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "initial_seed": initial_seed,
+        "settings": settings,
+        "bias": bias,
+        "classes": loaded.classes,
+        "test": loaded.test,
+    }
 
 
 def _widths(text: str) -> tuple[int, ...]:

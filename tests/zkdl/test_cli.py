@@ -93,6 +93,23 @@ def test_prove_prints_its_figures(run_copy, zkdl, ranges):
     assert code == 0
 
 
+def test_estimate_before_and_after_training(finished, zkdl):
+    """Bytes are exact; seconds and memory are right within the noise of a shared machine."""
+    found = []
+    for arguments in ([finished], ARGS):
+        code, out, err = zkdl("estimate", *arguments, "--json")
+        assert (code, err) == (0, "")
+        found.append(json.loads(out))
+    proof = finished / "proof.zkdl"
+    assert found[0]["proof_bytes"] == found[1]["proof_bytes"] == proof.stat().st_size
+    code, out, _ = zkdl("prove", finished, "--out", os.devnull, "--json")
+    actual = json.loads(out)
+    for estimate in found:
+        assert actual["seconds"] / 10 < estimate["seconds"] < 10 * actual["seconds"] + 2
+        assert actual["peak_rss_bytes"] / 3 < estimate["peak_rss_bytes"] < 3 * actual["peak_rss_bytes"]
+        assert estimate["statistical_bits"] > 100
+
+
 def test_inspect(finished, zkdl):
     code, out, _ = zkdl("inspect", finished / "proof.zkdl", "--json")
     result = json.loads(out)
@@ -173,6 +190,10 @@ def test_proof_of_another_statement(run_copy, zkdl, tmp_path):
         ["train", *ARGS, "--learning-rate", "16", "--steps", "50", "--out", "{new}"],
         ["train", *ARGS, "--weight-scale", "12", "--out", "{new}"],
         ["train", *ARGS, "--seed", "-1", "--out", "{new}"],
+        ["estimate"],
+        ["estimate", "{run}", "--data", "digits"],
+        ["estimate", "{tmp}"],
+        ["estimate", "--data", "digits", "--steps", "0"],
         ["train", *ARGS, "--out", "{run}/statement.json"],
         ["train", *ARGS, "--out", "{run}/statement.json/below"],
     ],

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,9 @@ from zkdl.protocol.commitment import blind_base, commit_rows, row_bases
 from zkdl.protocol.layout import Block, weight_rows, weight_stack
 from zkdl.protocol.sampling import batches
 from zkdl.protocol.statement import Statement
-from zkdl.training.witness import Witness
+
+if TYPE_CHECKING:
+    from zkdl.training.witness import Witness
 
 __all__ = ["check_commitments", "commit_data", "commit_final"]
 

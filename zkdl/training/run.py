@@ -20,7 +20,7 @@ from zkdl.training.fit import Plan, Progress, run_plan
 from zkdl.training.history import History
 from zkdl.training.witness import Witness
 
-__all__ = ["Run", "train"]
+__all__ = ["Run", "draft", "train"]
 
 _FILES = ("statement.json", "witness.npz", "history.json")
 
@@ -138,7 +138,7 @@ def train(
         X, y, hidden=hidden, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed,
         initial_seed=initial_seed, settings=settings, bias=bias, classes=classes, test=test,
     )  # fmt: skip
-    _check_plan(plan)
+    empty = draft(plan)
     witness = Witness.empty(plan.data, plan.widths, plan.steps, plan.batch_size)
     result = run_plan(plan, on_step=witness.record, progress=progress)
     witness.final_difference = [
@@ -147,19 +147,25 @@ def train(
     witness.bias_difference = [
         end - start for end, start in zip(result.biases, result.initial[1], strict=True)
     ]
-    statement = _commit(plan, witness, progress)
+    statement = _commit(empty, witness, progress)
     statement.validate()
     return Run(statement, witness, result.history)
 
 
-def _check_plan(plan: Plan) -> None:
-    """Find what makes a statement invalid before training, not after."""
+def draft(plan: Plan) -> Statement:
+    """The statement that a plan leads to, its commitments still zeros; finds before training what is wrong.
+
+    Raises:
+        InputError: The statement would not be valid.
+    """
     probe = _statement(plan, _row_bits(plan), b"", b"")
-    replace(
+    out = replace(
         probe,
         data_commitment=bytes(POINT_BYTES * len(plan.data)),
         final_commitment=bytes(POINT_BYTES * probe.weight_rows),
-    ).validate()
+    )
+    out.validate()
+    return out
 
 
 def _row_bits(plan: Plan) -> int:
@@ -183,19 +189,18 @@ def _statement(plan: Plan, row_bits: int, data_commitment: bytes, final_commitme
     )
 
 
-def _commit(plan: Plan, witness: Witness, progress: Progress | None) -> Statement:
+def _commit(empty: Statement, witness: Witness, progress: Progress | None) -> Statement:
     from zkdl import arithmetic as za
     from zkdl.training.commitments import commit_data, commit_final
 
     if progress is not None:
         progress("commit", 0.0)
-    draft = _statement(plan, _row_bits(plan), b"", b"")
-    witness.data_blinds = np.ascontiguousarray(za.Fr.random(len(plan.data)))
-    witness.final_blinds = np.ascontiguousarray(za.Fr.random(draft.weight_rows))
+    witness.data_blinds = np.ascontiguousarray(za.Fr.random(empty.records))
+    witness.final_blinds = np.ascontiguousarray(za.Fr.random(empty.weight_rows))
     data = commit_data(witness.data, witness.data_blinds)
     if progress is not None:
         progress("commit", 0.5)
-    final = commit_final(draft, witness)
+    final = commit_final(empty, witness)
     if progress is not None:
         progress("commit", 1.0)
-    return replace(draft, data_commitment=data, final_commitment=final)
+    return replace(empty, data_commitment=data, final_commitment=final)
