@@ -25,20 +25,22 @@ from dpkit.guarantee import (
 )
 
 if TYPE_CHECKING:
-    from dpkit import audit, datasets, exact, noise
+    from dpkit import audit, continual, datasets, exact, noise
     from dpkit._loading import load
+    from dpkit.continual.counter import Counter
     from dpkit.ledger import Ledger
     from dpkit.similarity.builder import KDEBuilder
     from dpkit.similarity.kde import KDE
 
 # Names that compiled kernels stand behind are imported on first use, so that `import dpkit` stays quick.
 _LAZY = {
+    "Counter": "dpkit.continual.counter",
     "KDE": "dpkit.similarity.kde",
     "KDEBuilder": "dpkit.similarity.builder",
     "Ledger": "dpkit.ledger",
     "load": "dpkit._loading",
 }
-_LAZY_MODULES = ("audit", "datasets", "exact", "noise")
+_LAZY_MODULES = ("audit", "continual", "datasets", "exact", "noise")
 
 __all__ = [
     "GDP",
@@ -47,6 +49,7 @@ __all__ = [
     "ApproxDP",
     "ArgumentError",
     "BudgetSpentError",
+    "Counter",
     "DpkitError",
     "FormatError",
     "Guarantee",
@@ -60,6 +63,7 @@ __all__ = [
     "__version__",
     "audit",
     "compose",
+    "continual",
     "datasets",
     "exact",
     "load",

@@ -1,0 +1,8 @@
+"""Statistics of a stream, kept private while it runs."""
+
+from dpkit.continual.choose import Prediction
+from dpkit.continual.counter import Counter
+from dpkit.continual.design import Release
+from dpkit.continual.state import ClaimFolder
+
+__all__ = ["ClaimFolder", "Counter", "Prediction", "Release"]

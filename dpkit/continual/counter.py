@@ -1,0 +1,267 @@
+"""Running counts and sums of a private stream: one answer after every element."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dpkit.continual import choose
+from dpkit.continual import state as states
+from dpkit.continual.blt import LIMIT
+from dpkit.continual.design import Design, Engine, Release
+from dpkit.continual.settings import Domain, check_count, guarantee_of, read_budget, read_neighbours
+from dpkit.errors import BudgetSpentError, HorizonError
+from dpkit.guarantee import Guarantee
+from dpkit.noise import NoiseSource, OSNoise
+
+__all__ = ["Counter"]
+
+_BULK = 1 << 16
+
+
+class Counter:
+    """A differentially private running sum.
+
+    Args:
+        rho: zCDP budget of the whole stream; or
+        epsilon, delta: an (epsilon, delta) budget of the whole stream; delta = 0 is pure.
+        horizon: number of steps T, public; None where it is unknown (up to 2^40 steps).
+        mechanism: `auto` (least predicted RMSE), `binary`, `honaker`, `smooth`, `blt`, `k-ary` (pure
+            budgets), `hybrid`. Without a horizon the trees run in epochs of doubling length.
+        neighbours: `zero-out`, one element counts as zero; or `replace`, one element is any other legal one.
+        bounds: legal range (low, high). Elements outside are clipped, NaN counts as the legal value nearest
+            zero; nothing in a stream raises, so errors tell nothing about it.
+        resolution: the grid step, a power of two; None takes about 2^-20 of the bounds. With resolution=1
+            counts stay integers under the tree mechanisms.
+        expected: where the horizon is unknown, the length that accuracy is tuned for; a guess 16 times too
+            small costs half as much error again, and never privacy.
+
+    Raises:
+        ArgumentError: an argument out of range, or a mechanism that does not fit the others.
+
+    *Privacy*: event level, for the whole sequence of answers and for streams that are chosen in view of
+    earlier answers. Elements are integers on a public grid; noise is exact discrete Gaussian or Laplace from
+    operating-system entropy; where floats take part they process noisy integers only. Proofs in
+    docs/privacy.md. Timing is not protected.
+
+    >>> counter = Counter(rho=0.5, horizon=1000)
+    >>> release = counter.step(1.0)
+    >>> release.t, round(release.std, 1)
+    (1, 1.8)
+    >>> counter.steps([1, 0, 1]).shape
+    (3,)
+    >>> counter.guarantee
+    ZCDP(rho=0.5, neighbours='zero-out')
+    """
+
+    def __init__(
+        self,
+        *,
+        rho: float | None = None,
+        epsilon: float | None = None,
+        delta: float = 0.0,
+        horizon: int | None = None,
+        mechanism: str = "auto",
+        neighbours: str = "zero-out",
+        bounds: tuple[float, float] = (0.0, 1.0),
+        resolution: float | None = None,
+        expected: int = 1 << 20,
+    ) -> None:
+        self._settings: dict[str, Any] = {
+            "rho": rho if rho is None else float(rho),
+            "epsilon": epsilon if epsilon is None else float(epsilon),
+            "delta": float(delta),
+            "horizon": None if horizon is None else check_count(horizon, "horizon", 1, LIMIT),
+            "mechanism": mechanism,
+            "neighbours": read_neighbours(neighbours),
+            "bounds": [float(b) for b in bounds],
+            "resolution": resolution if resolution is None else float(resolution),
+            "expected": check_count(expected, "expected", 1, LIMIT),
+        }
+        self._domain, designs = _read(**self._settings)
+        self._design: Design = designs[0]
+        self.guarantee: Guarantee = guarantee_of(rho, epsilon, delta, neighbours)
+        self._limit = self._settings["horizon"] or LIMIT
+        self._open(OSNoise())
+
+    def _open(self, source: NoiseSource) -> None:
+        """Start the stream; tests pass seeded noise."""
+        self._unit = self._domain.unit
+        self._engine: Engine = self._design.start(source)
+        self._t = 0
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._ended = ""
+
+    @property
+    def t(self) -> int:
+        """Number of elements taken so far."""
+        return self._t
+
+    @property
+    def horizon(self) -> int | None:
+        """Number of steps, or None where unknown."""
+        return self._design.horizon
+
+    @property
+    def mechanism(self) -> str:
+        """Name of the mechanism in use."""
+        return self._design.name
+
+    def step(self, x: float) -> Release:
+        """Take one element and return the noisy sum of all so far.
+
+        Args:
+            x: a number; content never raises.
+
+        Raises:
+            HorizonError: the horizon is reached; no noise was drawn.
+            BudgetSpentError: the stream has been handed over, or this process is a copy.
+            ArgumentError: x is no number at all.
+        """
+        units = self._domain.units(x)
+        with self._lock:
+            self._enter(1)
+            value = self._engine.step(units)
+            t = self._t = self._t + 1
+            self._ended = ""
+        return Release(value * self._unit, t, self._design, self._unit)
+
+    def steps(self, xs: ArrayLike) -> NDArray[np.float64]:
+        """Take many elements and return the noisy sum after each; the same law as `step` one by one.
+
+        Args:
+            xs: (n,) numbers.
+
+        Returns:
+            (n,) float64.
+
+        Raises:
+            As `step`; an array that would pass the horizon is refused whole.
+        """
+        units = self._domain.array_units(xs)
+        out = np.empty(units.size)
+        with self._lock:
+            self._enter(units.size)
+            for start in range(0, units.size, _BULK):
+                piece = slice(start, start + _BULK)
+                out[piece] = self._engine.steps(units[piece]) * self._unit
+                self._t += units[piece].size
+            self._ended = ""
+        return out
+
+    def _enter(self, steps: int) -> None:
+        """Refuse to go on where that would repeat noise; until its step is done a stream counts as ended."""
+        if self._ended:
+            raise BudgetSpentError(self._ended)
+        if os.getpid() != self._pid:
+            raise BudgetSpentError(
+                "this counter was forked into another process, and two continuations of one stream share "
+                "noise: go on in the process that made it, or hand it over with state()"
+            )
+        if self._t + steps > self._limit:
+            raise HorizonError(
+                f"horizon {self._limit} would be passed: {self._t} steps taken, {steps} more asked for; "
+                "a new Counter is a new release, with a budget of its own"
+            )
+        self._ended = "this counter was interrupted in the middle of a step and cannot go on: start a new one"
+
+    def std(self, t: int) -> float:
+        """Return the standard deviation of the noise at step t; public."""
+        return float(np.sqrt(self._design.variance(check_count(t, "t", 1, self._limit)))) * self._unit
+
+    def prediction(self, steps: int | None = None) -> choose.Prediction:
+        """Return the exact error figures of this counter over so many steps (the horizon, or `expected`)."""
+        last = steps or self._settings["horizon"] or self._settings["expected"]
+        return choose.predictions([self._design], self._domain, self._settings["neighbours"], last)[0]
+
+    @classmethod
+    def predict(
+        cls,
+        *,
+        rho: float | None = None,
+        epsilon: float | None = None,
+        delta: float = 0.0,
+        horizon: int | None = None,
+        neighbours: str = "zero-out",
+        bounds: tuple[float, float] = (0.0, 1.0),
+        resolution: float | None = None,
+        expected: int = 1 << 20,
+    ) -> list[choose.Prediction]:
+        """Return the mechanisms for a request with exact error figures, the one `auto` takes first.
+
+        >>> best = Counter.predict(rho=0.5, horizon=2**20)[0]
+        >>> best.mechanism, round(best.rmse, 2), round(best.floor, 2)
+        ('blt', 5.32, 5.11)
+        """
+        domain, designs = _read(
+            rho, epsilon, delta, horizon, "auto", read_neighbours(neighbours), bounds, resolution, expected
+        )
+        return choose.predictions(designs, domain, neighbours, horizon or expected)
+
+    def state(self) -> bytes:
+        """Seal the stream's state and end this counter; `from_state` continues it, once.
+
+        *Privacy*: the bytes hold exact sums and live noise: keep them as secret as the stream itself. Draws
+        not yet used are left out and drawn afresh.
+
+        >>> counter = Counter(rho=0.5)
+        >>> _ = counter.steps([1, 1])
+        >>> Counter.from_state(counter.state()).step(1).t
+        3
+        """
+        with self._lock:
+            self._enter(0)
+            self._ended = "this counter was handed over by state(): continue it with Counter.from_state"
+            return states.seal_state("counter", self._settings, self._t, self._engine.export())
+
+    @classmethod
+    def from_state(cls, data: bytes, store: states.ClaimStore | None = None) -> Counter:
+        """Continue the stream that `state` sealed.
+
+        Args:
+            data: what `state` returned.
+            store: where the right to continue is claimed, once; a `ClaimFolder` works across processes and
+                machines that share the folder. None accepts only states that this process made, once each.
+
+        Raises:
+            FormatError: not a counter's state, or damaged.
+            BudgetSpentError: the state was continued before, or comes from elsewhere and store is None.
+        """
+        settings, t, engine, token = states.open_state("counter", data)
+        counter = states.rebuilt(lambda: cls(**{**settings, "bounds": tuple(settings["bounds"])}))
+        states.rebuilt(lambda: counter._engine.restore(engine))
+        states.claim(token, store)
+        counter._t = t
+        return counter
+
+    def __repr__(self) -> str:
+        return f"Counter({self._design.name!r}, {self.guarantee!r}, horizon={self.horizon}, t={self._t})"
+
+    def _no_copy(self, *_: object) -> Any:
+        raise BudgetSpentError(
+            "a counter cannot be copied or pickled, since two continuations of one stream share noise: "
+            "hand it over with state() and Counter.from_state"
+        )
+
+    __copy__ = __deepcopy__ = __reduce_ex__ = _no_copy
+
+
+def _read(
+    rho: float | None,
+    epsilon: float | None,
+    delta: float,
+    horizon: int | None,
+    mechanism: str,
+    neighbours: str,
+    bounds: Any,
+    resolution: float | None,
+    expected: int,
+) -> tuple[Domain, list[Design]]:
+    budget = read_budget(rho, epsilon, delta)
+    domain = Domain.read(bounds, resolution)
+    return domain, choose.candidates(mechanism, budget, domain, neighbours, horizon, expected)
