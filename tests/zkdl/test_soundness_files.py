@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
+import time
 from dataclasses import fields, replace
 from fractions import Fraction
 
@@ -15,7 +16,7 @@ from tests.zkdl.adversaries import files, guards
 from tests.zkdl.adversaries.cases import SMALL, Run, forge, reason, train
 from zkdl import arithmetic as za
 from zkdl.cli import app
-from zkdl.errors import Reason
+from zkdl.errors import InputError, Reason
 from zkdl.protocol.channel import SECTION_REASON, Section
 from zkdl.protocol.settings import Settings
 from zkdl.protocol.transcript import FR_MODULUS as R
@@ -84,6 +85,37 @@ def test_trailing_bytes(small: Case) -> None:
 def test_a_file_above_the_limit_is_not_even_parsed(small: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["zkdl.verifier.verify"], "MAX_PROOF_BYTES", len(small.proof) - 1)
     assert reason(small.statement, small.proof) == Reason.LENGTH
+
+
+def test_a_huge_statement_with_a_short_proof_is_refused_at_once(small: Case) -> None:
+    """Neither 2^24 rows nor 2^23 samples are laid out."""
+    wide = replace(
+        small.statement,
+        widths=(1, 1 << 20),
+        bias=False,
+        batch_size=1 << 8,
+        steps=1 << 15,
+        learning_rate=Fraction(1 << 8, 1 << 5),
+        records=1 << 8,
+        row_bits=14,
+        data_commitment=bytes(48 << 8),
+        final_commitment=bytes(48 << 6),
+    )
+    with pytest.raises(InputError):
+        wide.validate()
+    narrow = replace(wide, widths=(1, 1 << 13), row_bits=14, final_commitment=bytes(48))
+    narrow.validate()
+    proof = small.proof[:11] + narrow.digest() + small.proof[43:]
+    start = time.perf_counter()
+    assert reason(narrow, proof) == Reason.LENGTH
+    assert time.perf_counter() - start < 1
+
+
+def test_statements_whose_integers_could_wrap_are_refused(small: Case) -> None:
+    for rate in (Fraction(1 << 61), Fraction(1 << 46, 32)):
+        fast = replace(small.statement, learning_rate=rate)
+        proof = small.proof[:11] + fast.digest() + small.proof[43:]
+        assert reason(fast, proof) == Reason.BAD_STATEMENT
 
 
 def test_missing_duplicate_and_reordered_sections(small: Case) -> None:

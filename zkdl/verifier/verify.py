@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zkdl.errors import InputError, ProofRejected, Reason
+from zkdl.protocol.channel import Section
 from zkdl.protocol.commitment import blind_base, row_bases, value_base
 from zkdl.protocol.instance import Instance
 from zkdl.protocol.proof import MAX_PROOF_BYTES, Proof, decode
@@ -50,6 +51,7 @@ def verify(statement: Statement, proof: Proof | bytes) -> None:
         )
 
     instance = Instance(statement, envelope.ranges)  # type: ignore[arg-type]
+    _check_size(instance, len(envelope.sections[Section.COMMITMENTS]))
     equations = Equations(value_base(), blind_base(), row_bases(1 << statement.row_bits))
     encoded = np.frombuffer(statement.data_commitment, dtype=np.uint8).reshape(-1, POINT_BYTES)
     used = encoded[instance.used_records].tobytes()
@@ -62,3 +64,15 @@ def verify(statement: Statement, proof: Proof | bytes) -> None:
     run(channel, instance, None)
     channel.end_section()
     equations.check(channel.challenge("equations"))
+
+
+def _check_size(instance: Instance, length: int) -> None:
+    """Refuse a short file for a huge statement before anything is laid out in memory."""
+    row_bits = instance.statement.row_bits
+    live = sum(block.live for block in instance.cells.blocks)
+    if (live >> row_bits) * POINT_BYTES > length:
+        raise ProofRejected(
+            Reason.LENGTH,
+            f"section {Section.COMMITMENTS} has {length} bytes, "
+            f"the statement implies at least {(live >> row_bits) * POINT_BYTES}",
+        )

@@ -18,9 +18,10 @@ from zkdl.prover.tensors import Tensors
 from zkdl.training.commitments import commit_data
 from zkdl.training.witness import Witness
 
-from . import trainers
+from . import orders, trainers
+from .bugs import diagonal_identity_test, own_order, padding_continues_the_narrowest_table
 from .cases import SMALL, Run, random_data, train
-from .guards import known_challenge, planted
+from .guards import known_challenge
 from .provers import (
     LyingAboutCells,
     LyingInverse,
@@ -223,16 +224,6 @@ def _order(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[], Forgery]:
     return make
 
 
-def _own_order(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[], AbstractContextManager[Any]]:
-    """The bug of not deriving batches from the seed: both sides take the prover's."""
-
-    def named_by_prover(seed: int, records: int, batch_size: int, steps: int) -> np.ndarray:
-        del seed, records, batch_size, steps
-        return change(batches(1, 4, 2, 2))
-
-    return lambda: planted(("zkdl.protocol.instance.batches", named_by_prover))
-
-
 def _foreign_row() -> Forgery:
     run = train(WIDTHS)
     honest = run.witness.data.copy()
@@ -279,33 +270,6 @@ def _antisymmetric() -> Forgery:
     return Forgery(run)
 
 
-def _diagonal_identity_test() -> AbstractContextManager[Any]:
-    """The bug of an early draft: the difference of a square layer tested at (y, y)."""
-    from zkdl.protocol import update
-    from zkdl.protocol.claims import BlockPart
-
-    honest_functionals, honest_terms = update._final_functionals, update.update_terms
-
-    def functionals(instance: Any, y: list[int], rho: list[int]) -> Any:
-        out = honest_functionals(instance, y, rho)
-        n = instance.width_vars[2]
-        out[1] = ([BlockPart("final", ("weight", 2), 1, (*y[:n], *y[:n]))], 0)
-        return out
-
-    def terms(instance: Any, powers: list[int]) -> Any:
-        out = honest_terms(instance, powers)
-        return [
-            replace(t, forward=("forward_y", 1)) if not t.masked and t.forward == ("forward_rho", 1) else t
-            for t in out
-        ]
-
-    return planted(
-        ("zkdl.protocol.update._final_functionals", functionals),
-        ("zkdl.protocol.update.update_terms", terms),
-        ("zkdl.prover.update.update_terms", terms),
-    )
-
-
 def _multiplicity(change: Callable[[np.ndarray], None]) -> Callable[[], Forgery]:
     def make() -> Forgery:
         return Forgery(train(WIDTHS), {"tensors": tensors_with(lambda t: change(t.tables["multiplicities"]))})
@@ -345,36 +309,6 @@ def _table_padding() -> Forgery:
     return forgery
 
 
-def _padding_continues_the_narrowest_table() -> AbstractContextManager[Any]:
-    """The bug of a table whose unused entries go on counting: (7 bits, 128) is then an entry."""
-    from zkdl import arithmetic as za
-    from zkdl.protocol import lookup
-    from zkdl.protocol.publics import eq_index
-    from zkdl.prover import lookup as prover_lookup
-
-    honest_at, honest_leaves = lookup._table_at, prover_lookup._table_leaves
-
-    def extra(instance: Any, c: Any) -> tuple[int, int]:
-        used = sum(block.size for block in instance.multiplicities.blocks)
-        first = int(instance.multiplicities.blocks[0].name[1])
-        return used, (c.beta * first - c.beta * 7 - 128) % lookup.R
-
-    def at(instance: Any, c: Any, point: Any) -> int:
-        used, change = extra(instance, c)
-        return (honest_at(instance, c, point) + change * eq_index(point, used)) % lookup.R
-
-    def leaves(instance: Any, tensors: Any, c: Any) -> Any:
-        p, q = honest_leaves(instance, tensors, c)
-        used, change = extra(instance, c)
-        q[used : used + 1] = za.Fr.add(q[used : used + 1], za.Fr.from_ints([change]))
-        return p, q
-
-    return planted(
-        ("zkdl.protocol.lookup._table_at", at),
-        ("zkdl.prover.lookup._table_leaves", leaves),
-    )
-
-
 def _phantom_sample() -> Forgery:
     """A batch of three is padded to four: the fourth place gets an output of 5 and moves the biases."""
     run = train((3, 2), batch_size=3, steps=1, records=4)
@@ -403,23 +337,6 @@ def _phantom_sample() -> Forgery:
         return out
 
     return Forgery(run, {"believed": believed, "tensors": make})
-
-
-def _reverse(order: np.ndarray) -> np.ndarray:
-    return order[::-1].copy()
-
-
-def _repeat(order: np.ndarray) -> np.ndarray:
-    return np.stack([order[0], order[0]])
-
-
-def _other_seed(order: np.ndarray) -> np.ndarray:
-    del order
-    return batches(9, 4, 2, 2)
-
-
-def _within_batch(order: np.ndarray) -> np.ndarray:
-    return np.stack([order[0, [0, 0]], order[1]])
 
 
 ATTACKS = [
@@ -460,19 +377,24 @@ ATTACKS = [
         ("update/final",),
     ),
     Attack("other labels", _labels, Reason.OPENING, ("opening/final",)),
-    Attack("steps reordered", _order(_reverse), Reason.OPENING, ("opening/final",)),
-    Attack("steps reordered", _order(_reverse), Reason.OPENING, plant=_own_order(_reverse)),
-    Attack("step repeated", _order(_repeat), Reason.OPENING, ("opening/final",)),
-    Attack("batches of another seed", _order(_other_seed), Reason.OPENING, ("opening/final",)),
-    Attack("batches of another seed", _order(_other_seed), Reason.OPENING, plant=_own_order(_other_seed)),
-    Attack("one record twice in a batch", _order(_within_batch), Reason.OPENING, ("opening/final",)),
+    Attack("steps reordered", _order(orders.reverse), Reason.OPENING, ("opening/final",)),
+    Attack("steps reordered", _order(orders.reverse), Reason.OPENING, plant=own_order(orders.reverse)),
+    Attack("step repeated", _order(orders.repeat), Reason.OPENING, ("opening/final",)),
+    Attack("batches of another seed", _order(orders.other_seed), Reason.OPENING, ("opening/final",)),
+    Attack(
+        "batches of another seed",
+        _order(orders.other_seed),
+        Reason.OPENING,
+        plant=own_order(orders.other_seed),
+    ),
+    Attack("one record twice in a batch", _order(orders.within_batch), Reason.OPENING, ("opening/final",)),
     Attack("row not committed", _foreign_row, Reason.DATA, ("opening/data",)),
     Attack("other initial weights", _initial_weights, Reason.WEIGHTS, ("update/final",)),
     Attack("other final weight", _final_weight, Reason.WEIGHTS, ("update/final",)),
     Attack("other final bias", _final_bias, Reason.WEIGHTS, ("update/final",)),
     Attack("other final commitment", _final_commitment, Reason.WEIGHTS, ("opening/weights",)),
     Attack("antisymmetric difference", _antisymmetric, Reason.WEIGHTS, ("update/final",)),
-    Attack("antisymmetric difference", _antisymmetric, Reason.WEIGHTS, plant=_diagonal_identity_test),
+    Attack("antisymmetric difference", _antisymmetric, Reason.WEIGHTS, plant=diagonal_identity_test),
     Attack("sample in the padding of a batch", _phantom_sample, Reason.MATMUL, ("matmul/final",)),
     Attack("bit of two", _bit_of_two, Reason.RANGE, ("ranges/final",), ranges=("bits",)),
     Attack(
@@ -502,7 +424,7 @@ ATTACKS = [
         "sign of zero on table padding",
         _table_padding,
         Reason.MULTIPLICITY,
-        plant=_padding_continues_the_narrowest_table,
+        plant=padding_continues_the_narrowest_table,
         ranges=("lookup",),
     ),
     Attack(
