@@ -71,18 +71,23 @@ class Counter:
         resolution: float | None = None,
         expected: int = 1 << 20,
     ) -> None:
+        horizon = None if horizon is None else check_count(horizon, "horizon", 1, LIMIT)
+        expected = check_count(expected, "expected", 1, LIMIT)
+        neighbours = read_neighbours(neighbours)
+        self._domain, designs = _read(
+            rho, epsilon, delta, horizon, mechanism, neighbours, bounds, resolution, expected
+        )
         self._settings: dict[str, Any] = {
             "rho": rho if rho is None else float(rho),
             "epsilon": epsilon if epsilon is None else float(epsilon),
             "delta": float(delta),
-            "horizon": None if horizon is None else check_count(horizon, "horizon", 1, LIMIT),
+            "horizon": horizon,
             "mechanism": mechanism,
-            "neighbours": read_neighbours(neighbours),
-            "bounds": [float(b) for b in bounds],
+            "neighbours": neighbours,
+            "bounds": [self._domain.low, self._domain.high],
             "resolution": resolution if resolution is None else float(resolution),
-            "expected": check_count(expected, "expected", 1, LIMIT),
+            "expected": expected,
         }
-        self._domain, designs = _read(**self._settings)
         self._design: Design = designs[0]
         self.guarantee: Guarantee = guarantee_of(rho, epsilon, delta, neighbours)
         self._limit = self._settings["horizon"] or LIMIT
@@ -198,8 +203,11 @@ class Counter:
         >>> best.mechanism, round(best.rmse, 2), round(best.floor, 2)
         ('blt', 5.32, 5.11)
         """
+        horizon = None if horizon is None else check_count(horizon, "horizon", 1, LIMIT)
+        expected = check_count(expected, "expected", 1, LIMIT)
+        neighbours = read_neighbours(neighbours)
         domain, designs = _read(
-            rho, epsilon, delta, horizon, "auto", read_neighbours(neighbours), bounds, resolution, expected
+            rho, epsilon, delta, horizon, "auto", neighbours, bounds, resolution, expected
         )
         return choose.predictions(designs, domain, neighbours, horizon or expected)
 
