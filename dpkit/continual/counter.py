@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,7 @@ from dpkit.continual import state as states
 from dpkit.continual.blt import LIMIT
 from dpkit.continual.design import Design, Engine, Release
 from dpkit.continual.settings import Domain, check_count, guarantee_of, read_budget, read_neighbours
-from dpkit.errors import BudgetSpentError, HorizonError
+from dpkit.continual.stream import Stream
 from dpkit.guarantee import Guarantee
 from dpkit.noise import NoiseSource, OSNoise
 
@@ -23,7 +21,7 @@ __all__ = ["Counter"]
 _BULK = 1 << 16
 
 
-class Counter:
+class Counter(Stream):
     """A differentially private running sum.
 
     Args:
@@ -90,22 +88,13 @@ class Counter:
         }
         self._design: Design = designs[0]
         self.guarantee: Guarantee = guarantee_of(rho, epsilon, delta, neighbours)
-        self._limit = self._settings["horizon"] or LIMIT
         self._open(OSNoise())
 
     def _open(self, source: NoiseSource) -> None:
         """Start the stream; tests pass seeded noise."""
         self._unit = self._domain.unit
         self._engine: Engine = self._design.start(source)
-        self._t = 0
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._ended = ""
-
-    @property
-    def t(self) -> int:
-        """Number of elements taken so far."""
-        return self._t
+        self._begin(self._settings["horizon"] or LIMIT)
 
     @property
     def horizon(self) -> int | None:
@@ -132,8 +121,7 @@ class Counter:
         with self._lock:
             self._enter(1)
             value = self._engine.step(units)
-            t = self._t = self._t + 1
-            self._ended = ""
+            t = self._leave(1)
         return Release(value * self._unit, t, self._design, self._unit)
 
     def steps(self, xs: ArrayLike) -> NDArray[np.float64]:
@@ -155,25 +143,8 @@ class Counter:
             for start in range(0, units.size, _BULK):
                 piece = slice(start, start + _BULK)
                 out[piece] = self._engine.steps(units[piece]) * self._unit
-                self._t += units[piece].size
-            self._ended = ""
+            self._leave(units.size)
         return out
-
-    def _enter(self, steps: int) -> None:
-        """Refuse to go on where that would repeat noise; until its step is done a stream counts as ended."""
-        if self._ended:
-            raise BudgetSpentError(self._ended)
-        if os.getpid() != self._pid:
-            raise BudgetSpentError(
-                "this counter was forked into another process, and two continuations of one stream share "
-                "noise: go on in the process that made it, or hand it over with state()"
-            )
-        if self._t + steps > self._limit:
-            raise HorizonError(
-                f"horizon {self._limit} would be passed: {self._t} steps taken, {steps} more asked for; "
-                "a new Counter is a new release, with a budget of its own"
-            )
-        self._ended = "this counter was interrupted in the middle of a step and cannot go on: start a new one"
 
     def std(self, t: int) -> float:
         """Return the standard deviation of the noise at step t; public."""
@@ -224,7 +195,7 @@ class Counter:
         """
         with self._lock:
             self._enter(0)
-            self._ended = "this counter was handed over by state(): continue it with Counter.from_state"
+            self._ended = "this stream was handed over by state(): continue it with from_state"
             return states.seal_state("counter", self._settings, self._t, self._engine.export())
 
     @classmethod
@@ -249,14 +220,6 @@ class Counter:
 
     def __repr__(self) -> str:
         return f"Counter({self._design.name!r}, {self.guarantee!r}, horizon={self.horizon}, t={self._t})"
-
-    def _no_copy(self, *_: object) -> Any:
-        raise BudgetSpentError(
-            "a counter cannot be copied or pickled, since two continuations of one stream share noise: "
-            "hand it over with state() and Counter.from_state"
-        )
-
-    __copy__ = __deepcopy__ = __reduce_ex__ = _no_copy
 
 
 def _read(
