@@ -31,6 +31,10 @@ COORDINATE_LIMIT = (
 PHASE_BITS = 62
 INDEX_BITS = 16
 FREQUENCY_BITS = PHASE_BITS - COORDINATE_BITS
+_BLOCK = 64
+_BLOCKS_AT_LEAST = 32
+_MOST_CANDIDATES = 64
+_CANDIDATE_NUMBERS = 1 << 21  # normals drawn for candidates: a fifth of a second
 ROTATION_INVARIANT = frozenset({"gaussian", "exponential", "cauchy", "inverse_l2"})
 
 
@@ -97,7 +101,7 @@ def _norms(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _directions(stream: PublicStream, count: int, columns: int) -> NDArray[np.float64]:
-    """Return unit vectors, (count, columns), uniform, orthogonal within blocks of `columns` rows."""
+    """Return unit vectors, (count, columns), uniform, orthogonal in sets of `columns` rows."""
     gaussian = stream.normals(count * columns).reshape(count, columns)
     for start in range(0, count, columns):
         block = np.ascontiguousarray(gaussian[start : start + columns].T)
@@ -106,26 +110,59 @@ def _directions(stream: PublicStream, count: int, columns: int) -> NDArray[np.fl
     return gaussian
 
 
+def block_size(kernel: str, count: int, columns: int) -> int:
+    """Return how many consecutive frequencies are drawn together; blocks are independent of each other.
+
+    A whole number of orthonormal sets, about 64 frequencies, and no more than leaves 32 blocks where that is
+    possible: standard errors are read from the spread of blocks. 1 for kernels with independent frequencies.
+    """
+    if kernel not in ROTATION_INVARIANT:
+        return 1
+    return columns * max(1, min(_BLOCK, count // _BLOCKS_AT_LEAST) // columns)
+
+
+def _iid_lengths(kernel: str, stream: PublicStream, count: int, columns: int) -> NDArray[np.float64]:
+    """Return independent norms of frequencies of a rotation-invariant kernel, (count,)."""
+    lengths = _norms(stream.normals(count * columns).reshape(count, columns))
+    if kernel in ("exponential", "inverse_l2"):
+        lengths = lengths / np.abs(stream.normals(count))
+    else:
+        lengths = lengths * math.sqrt(2.0)
+    if kernel == "cauchy":
+        return lengths * np.sqrt(stream.exponentials(count))
+    return lengths * stream.exponentials(count) if kernel == "inverse_l2" else lengths
+
+
+def _lengths(kernel: str, stream: PublicStream, count: int, columns: int) -> NDArray[np.float64]:
+    """Return norms stratified within blocks, (count,): each has the kernel's law, a block covers it evenly.
+
+    A block of L norms draws K L independent ones, sorts them, takes one at random from each run of K, and
+    deals those in random order. Position and choice are uniform, so every norm is a uniform pick from an
+    independent sample: its law is untouched, and so is unbiasedness. K falls to 1 where m d is large.
+    """
+    block = block_size(kernel, count, columns)
+    blocks = -(-count // block)
+    runs = max(1, min(_MOST_CANDIDATES, _CANDIDATE_NUMBERS // (count * columns)))
+    drawn = _iid_lengths(kernel, stream, blocks * block * runs, columns)
+    strata = np.sort(drawn.reshape(blocks, block * runs), axis=1).reshape(blocks * block, runs)
+    pick = (stream.uniforms(blocks * block) * runs).astype(np.int64)
+    chosen = strata[np.arange(blocks * block), pick].reshape(blocks, block)
+    order = np.argsort(stream.uniforms(blocks * block).reshape(blocks, block), axis=1, kind="stable")
+    return np.take_along_axis(chosen, order, axis=1).reshape(-1)[:count]
+
+
 def frequencies(kernel: str, count: int, columns: int, seed: int) -> NDArray[np.float64]:
     """Return `count` public frequencies of a kernel at bandwidth one, (count, columns) float64.
 
     Spectral laws, N standard normal: `gaussian` sqrt(2) N_d; `exponential` N_d / |N_1|; `laplacian`
     independent Cauchy. `cauchy`, `inverse_l2`, `inverse_l1` are mixtures over t ~ Exp(1) of those three with
     distances multiplied by t: frequencies times sqrt(t), t, t (1/(1+u) = E exp(-t u)). The four
-    rotation-invariant laws draw directions in orthonormal blocks, norms independently: each frequency keeps
-    its law, so the estimate stays unbiased and its error falls.
+    rotation-invariant laws draw directions in orthonormal sets and norms stratified within blocks: each
+    frequency keeps its law, so the estimate stays unbiased and its error falls.
     """
     stream = PublicStream(seed, f"fourier|{kernel}|{columns}|{count}")
     if kernel in ROTATION_INVARIANT:
-        lengths = _norms(stream.normals(count * columns).reshape(count, columns))
-        if kernel in ("exponential", "inverse_l2"):
-            lengths = lengths / np.abs(stream.normals(count))
-        else:
-            lengths = lengths * math.sqrt(2.0)
-        if kernel == "cauchy":
-            lengths = lengths * np.sqrt(stream.exponentials(count))
-        elif kernel == "inverse_l2":
-            lengths = lengths * stream.exponentials(count)
+        lengths = _lengths(kernel, stream, count, columns)
         return _directions(stream, count, columns) * lengths[:, None]
     ratios = stream.normals(2 * count * columns).reshape(2, count, columns)
     cauchy = ratios[0] / ratios[1]
@@ -175,6 +212,11 @@ class FourierMap:
     def digest(self) -> str:
         """SHA-256 of the integer frequencies: two maps with one digest are one map."""
         return hashlib.sha256(self.words.astype("<i8").tobytes()).hexdigest()
+
+    @property
+    def block(self) -> int:
+        """How many consecutive frequencies are drawn together."""
+        return block_size(self.kernel, self.features, self.columns)
 
     @property
     def table(self) -> NDArray[np.int32]:

@@ -10,7 +10,6 @@ from dpkit.errors import FormatError
 from dpkit.guarantee import Guarantee
 from dpkit.release import Sealed, read_file, seal, unseal, write_atomically
 from dpkit.similarity.builder import KDEBuilder
-from dpkit.similarity.fourier import ROTATION_INVARIANT
 from dpkit.similarity.inputs import check_neighbours, check_points
 from dpkit.similarity.settings import KDESettings
 from dpkit.similarity.sums import answer, tiles
@@ -51,7 +50,7 @@ class KDE:
     isqrt(2 * 4^20) and squared l2 norm at most m 4^20, exactly, on the integers that are summed; twice and
     four times that under `replace`. Scales are rationals rounded up. Written proof in docs/privacy.md.
 
-    Source: Rahimi and Recht 2007 (features); Yu and others 2016 (orthogonal frequencies).
+    Source: Rahimi and Recht 2007 (features); Yu and others 2016 (orthogonal directions).
 
     Example:
         >>> import dpkit
@@ -242,12 +241,12 @@ class KDE:
         """Return the estimates of the sums and of their variances over blocks of frequencies.
 
         With T_b the sum of the s_b terms of block b and t = sum T_b / m, the variance of t is estimated by
-        B/(B-1) sum_b (T_b - s_b t)^2 / m^2. Blocks of d orthogonal frequencies are independent of each other;
-        where there are fewer than 16, single terms are used, which overstates the error.
+        B/(B-1) sum_b (T_b - s_b t)^2 / m^2. Blocks of frequencies are independent of each other; where there
+        are fewer than 16, single terms are used, which overstates the error.
         """
-        m, block = self.features, 1
-        if self.kernel in ROTATION_INVARIANT and m >= _FEWEST_BLOCKS * self.d:
-            block = self.d
+        m, block = self.features, self._settings.features.block
+        if m < _FEWEST_BLOCKS * block:
+            block = 1
         moments = answer(self._sums, queries, self._settings.features, self._tiles, block)
         means = moments[:, 0] / m
         if m == 1:

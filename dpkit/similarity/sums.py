@@ -174,7 +174,7 @@ def answer(
         points: (rows, d) real queries.
         features: the public map.
         words: `tiles(features.words)`.
-        block: terms that belong together (orthogonal frequencies) for the second and third moment.
+        block: terms that belong together (frequencies drawn together) for the second and third moment.
 
     Returns:
         (rows, 3) float64: sum of terms; sum of squared block sums; sum of block sum times block size. A
