@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -52,3 +53,20 @@ def test_the_honest_run_of_the_attacks_verifies(ranges: str) -> None:
     run: Run = train()
     assert reason(run.statement, prove(run.statement, run.witness, ranges=ranges)) is None
     assert reason(run.statement, forge(run.statement, run.witness, ranges=ranges)) is None
+
+
+@pytest.mark.parametrize("ranges", ["bits", "lookup"])
+def test_every_kind_of_equation_stops_some_attack(ranges: str) -> None:
+    """No check of the verifier is there without an adversary that needs it."""
+    run: Run = train()
+    with guards.without("") as labels:
+        assert reason(run.statement, prove(run.statement, run.witness, ranges=ranges)) is None
+    attacked = {
+        prefix for attack in ATTACKS if ranges in attack.ranges for prefix in attack.guard_labels(ranges)
+    }
+    # The layers of the lookup are one kind of equation.
+    kinds = {re.sub(r"^lookup/\d+", "lookup/0", label) for label in labels}
+    unattacked = {label for label in kinds if not label.startswith(tuple(attacked))}
+    assert not unattacked
+    for prefix in attacked:
+        assert any(label.startswith(prefix) for label in labels), prefix

@@ -7,12 +7,13 @@ import pytest
 
 from tests.zkdl.adversaries import arguments, fieldwise, guards
 from tests.zkdl.adversaries.cases import SMALL, forge, random_data, reason, train
+from tests.zkdl.adversaries.forgeries import WIDTHS, foreign_row, relu
 from tests.zkdl.adversaries.provers import tensors_with
-from tests.zkdl.adversaries.semantic import RANGE_GUARD, WIDTHS, _foreign_row, _relu
+from tests.zkdl.adversaries.semantic import RANGE_GUARD
 from zkdl.errors import Reason, WitnessError
 from zkdl.protocol import opening as honest_opening
 from zkdl.protocol.claims import BlockPart
-from zkdl.prover.channel import SecretRows
+from zkdl.prover.channel import ProverChannel, SecretRows
 from zkdl.training.witness import check_witness
 
 
@@ -34,7 +35,7 @@ def test_records_of_field_elements_that_are_no_small_integers(ranges: str) -> No
 
 def _forging_channel() -> tuple[object, type[arguments.ForgingChannel]]:
     """The prover knows the committed record but computes with another one."""
-    run = _foreign_row().run
+    run = foreign_row().run
     committed = random_data(WIDTHS, 4, SMALL)
     committed[1, 0] += 3
     rows = SecretRows(committed, run.witness.data_blinds)
@@ -55,7 +56,7 @@ def test_folding_with_the_evaluation_point_opens_anything() -> None:
 
 def test_a_challenge_that_ignores_the_cross_terms_proves_anything() -> None:
     """Fiat-Shamir with one absorb dropped: T1 and T0 of quadratic relations."""
-    forgery = _relu()
+    forgery = relu()
     run = forgery.run
 
     def attempt() -> object:
@@ -87,6 +88,23 @@ def test_two_values_claimed_for_one_evaluation(lie: tuple[int, int]) -> None:
             assert reason(run.statement, proof) == (None if sum(lie) == 0 else Reason.OPENING)
         with guards.without("opening/final"):
             assert reason(run.statement, forge(run.statement, run.witness)) is None
+
+
+class _OppositeErrors(ProverChannel):
+    """The last answers of two openings are off by one, in opposite directions."""
+
+    def clear(self, label, count, values=None):
+        off = {"opening/data/answer": 1, "opening/weights/answer": -1}.get(label, 0)
+        return super().clear(label, count, lambda: [*values()[:-1], values()[-1] + off])
+
+
+def test_equations_are_combined_with_a_challenge_nobody_knows() -> None:
+    """Planted: the weights of the one final equation are known, so two false equations cancel."""
+    run = train()
+    assert reason(run.statement, forge(run.statement, run.witness, channel=_OppositeErrors)) == Reason.DATA
+    with guards.known_challenge(lambda label: label == b"equations", 1):
+        proof = forge(run.statement, run.witness, channel=_OppositeErrors)
+        assert reason(run.statement, proof) is None
 
 
 def test_prover_parts_that_only_replace_honest_ones_change_nothing() -> None:

@@ -10,6 +10,8 @@ from dataclasses import fields, replace
 from fractions import Fraction
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from tests.zkdl.adversaries import files, guards
@@ -204,6 +206,17 @@ def test_every_byte_flipped(tiny: Case, small: Case) -> None:
     _flip_all(small, range(0, len(small.proof), 5))
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_spliced_files_are_refused_and_never_crash(small: Case, data: st.DataObject) -> None:
+    """Slices copied from one place of a proof to another, keeping its length."""
+    size = data.draw(st.sampled_from((1, 32, 48, 96, 300)))
+    source = data.draw(st.integers(0, len(small.proof) - size))
+    target = data.draw(st.integers(0, len(small.proof) - size))
+    damaged = small.proof[:target] + small.proof[source : source + size] + small.proof[target + size :]
+    assert (reason(small.statement, damaged) is None) == (damaged == small.proof)
+
+
 def test_scalars_that_are_not_canonical(small: Case, looked_up: Case) -> None:
     for case in (small, looked_up):
         for message in case.messages(points=False):
@@ -350,10 +363,10 @@ def test_every_public_field_changed_after_proving(small: Case, field: str) -> No
     ["activation_scale", "gradient_scale", "weight_scale", "activation_bits", "gradient_bits", "limb_bits"],
 )
 def test_every_setting_changed_after_proving(small: Case, name: str) -> None:
-    settings = replace(
+    changed_settings = replace(
         SMALL, **{name: getattr(SMALL, name) + (-1 if name in ("activation_bits", "gradient_bits") else 1)}
     )
-    changed = replace(small.statement, settings=settings)
+    changed = replace(small.statement, settings=changed_settings)
     assert reason(changed, small.proof) in {Reason.STATEMENT_MISMATCH, Reason.BAD_STATEMENT}
 
 
@@ -375,8 +388,8 @@ def test_proof_of_one_statement_presented_for_another(small: Case) -> None:
 def _finer_statement() -> tuple[Run, object]:
     """Two statements with one integer relation: both scales one bit finer, the learning rate four times."""
     run = train(bias=False)
-    settings = replace(SMALL, activation_scale=4, gradient_scale=5)
-    changed = replace(run.statement, settings=settings, learning_rate=run.statement.learning_rate * 4)
+    finer = replace(SMALL, activation_scale=4, gradient_scale=5)
+    changed = replace(run.statement, settings=finer, learning_rate=run.statement.learning_rate * 4)
     changed.validate()
     assert changed.mu == run.statement.mu
     return run, changed

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -195,6 +196,37 @@ class LyingInverse(ProverWork):
     def lookup_roots(self) -> list[int]:
         p_c, q_c, i_c, p_d, q_d, i_d, p_t, q_t, _ = super().lookup_roots()
         return [p_c, q_c, i_c, p_d, q_d, i_d, p_t, q_t, (p_c * i_c + p_d * i_d) * pow(p_t, -1, R) % R]
+
+
+class OtherCells(ProverWork):
+    """Commits to cells that are one off in one place, and proves with the right ones."""
+
+    def rows(self, poly: str) -> np.ndarray:
+        out = super().rows(poly).copy()
+        if poly == "cells":
+            out[0, 0] ^= 1
+        return out
+
+
+class FreeLeaves(ProverWork):
+    """Gives every P that is out of range the numerator zero in the fraction sum over the cells."""
+
+    def lookup_start(self, challenges: Any) -> None:
+        from zkdl.prover import lookup
+
+        honest = lookup._cell_leaves
+
+        def leaves(instance: Instance, tensors: Tensors, c: Any) -> tuple[np.ndarray, np.ndarray]:
+            p, q = honest(instance, tensors, c)
+            limit = instance.statement.settings.activation_limit
+            for block in instance.cells.blocks:
+                if block.name[0] == "positive":
+                    part = slice(block.offset, block.offset + block.size)
+                    p[part][tensors.tables["cells"][part] >= limit] = 0
+            return p, q
+
+        with patch("zkdl.prover.lookup._cell_leaves", leaves):
+            super().lookup_start(challenges)
 
 
 def clone(value: Any) -> Any:
