@@ -9,7 +9,7 @@ __all__ = ["MAX_FEATURES", "choose_features"]
 MAX_FEATURES = 1 << 20
 _FEWEST = 256
 _MOST = 8192
-_NOMINAL_RECORDS = 1 << 15
+_NOMINAL_RECORDS = 40_000
 _MAX_WORDS = 1 << 25  # frequencies times columns: 256 MiB of public words
 _SPREAD = (
     0.3  # sampling error of an average is about 0.3 / sqrt(m), measured; smaller with orthogonal frequencies
@@ -32,14 +32,14 @@ def choose_features(
         epsilon, delta, neighbours: the public budget.
         columns: d.
         expected_records: a *public* guess of n: an earlier noisy count, a bound, or n itself under `replace`,
-            where it is public. None stands for 32,768. Never the private n.
+            where it is public. None stands for 40,000. Never the private n.
 
     Returns:
         m in [256, 8192], less where m d would pass 2^25.
 
     Example:
         >>> choose_features(1.0, 0.0, "add-remove", 32, None)
-        2624
+        3200
     """
     records = max(1, _NOMINAL_RECORDS if expected_records is None else expected_records)
     factor = 2.0 if neighbours == "replace" else 1.0

@@ -91,7 +91,7 @@ def test_all_settings_reach_the_release(folder):
 def test_sizes_come_from_public_inputs(folder):
     for extra, features in (
         (["--expected-records", "500"], 258),
-        ([], 2622),
+        ([], 3201),
         (["--neighbours", "replace"], 258),
     ):
         done = run("kde", "build", "data.npy", "--out", "kde.dpk", "--json", *extra)
