@@ -208,9 +208,15 @@ class Field:
             raise ValueError(
                 f"b: expected {left.size // self.limbs} elements like a, got {right.size // self.limbs}"
             )
-        out = np.empty((1, self.limbs), np.uint64)
-        kernels.inner_many(self.tag, out.reshape(-1), left, right, left.size // self.limbs)
-        return out
+        n = left.size // self.limbs
+
+        def part(start: int, stop: int) -> np.ndarray:
+            out = np.empty(self.limbs, np.uint64)
+            kernels.inner_many(self.tag, out, left, right, start, stop)
+            return out
+
+        parts = over_range(part, n, _GRAIN)
+        return parts[0].reshape(1, -1) if len(parts) == 1 else self.sum(np.stack(parts))
 
     def equal(self, a: np.ndarray, b: np.ndarray) -> bool:
         """Whether a and b hold the same elements; one element broadcasts over many."""

@@ -74,10 +74,10 @@ def sum_many(tag: Any, out: Any, a: Any, n: int) -> None:
 
 
 @kernel
-def inner_many(tag: Any, out: Any, a: Any, b: Any, n: int) -> None:
-    """out[0] = sum of a[i] b[i]."""
+def inner_many(tag: Any, out: Any, a: Any, b: Any, start: int, stop: int) -> None:
+    """out[0] = sum of a[i] b[i] over [start, stop)."""
     total = zero(tag)
-    for i in range(n):
+    for i in range(start, stop):
         total = add(total, mul(load(tag, a, i), load(tag, b, i)))
     store(out, 0, total)
 

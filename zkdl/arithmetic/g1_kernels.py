@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .device.compile import device, kernel
-from .device.curve import add_affine, add_jacobian, double
+from .device.curve import add_jacobian, double
 from .device.elements import (
     FQ_TAG,
     add,
@@ -68,15 +68,13 @@ def on_curve_many(status: Any, points: Any, four: Any, n: int) -> None:
 def _in_subgroup(x: Any, y: Any, beta: Any) -> Any:
     """Whether the endomorphism (beta x, y) acts as multiplication by -z^2 (Scott 2021, section 6)."""
     jx, jy, jz = x, y, one(FQ_TAG)
-    for k in range(63):
-        jx, jy, jz = double(jx, jy, jz)
-        if _PARAMETER[k]:
-            jx, jy, jz = add_affine(jx, jy, jz, x, y)
-    sx, sy, sz = jx, jy, jz
-    for k in range(63):
-        jx, jy, jz = double(jx, jy, jz)
-        if _PARAMETER[k]:
-            jx, jy, jz = add_jacobian(jx, jy, jz, sx, sy, sz)
+    # Twice times |z|; z^2 P has the sign of z squared away.
+    for _ in range(2):
+        sx, sy, sz = jx, jy, jz
+        for k in range(_PARAMETER.shape[0]):
+            jx, jy, jz = double(jx, jy, jz)
+            if _PARAMETER[k]:
+                jx, jy, jz = add_jacobian(jx, jy, jz, sx, sy, sz)
     if is_zero(jz):
         return False
     zz = square(jz)

@@ -22,6 +22,7 @@ from .device.elements import (
     square,
     store,
     unit,
+    zero,
 )
 from .device.power import power
 
@@ -89,9 +90,10 @@ def map_pairs(out: Any, elements: Any, constants: Any, exponent: Any, start: int
     """Jacobian out[i] = h (map(elements[2 i]) + map(elements[2 i + 1])), the end of hash_to_curve."""
     powers = np.empty(16 * 6, np.uint64)
     for i in range(start, stop):
-        x1, y1, z1 = _map_to_curve(load(FQ_TAG, elements, 2 * i), constants, exponent, powers)
-        x2, y2, z2 = _map_to_curve(load(FQ_TAG, elements, 2 * i + 1), constants, exponent, powers)
-        sx, sy, sz = add_jacobian(x1, y1, z1, x2, y2, z2)
+        sx, sy, sz = one(FQ_TAG), one(FQ_TAG), zero(FQ_TAG)
+        for half in range(2):
+            x, y, z = _map_to_curve(load(FQ_TAG, elements, 2 * i + half), constants, exponent, powers)
+            sx, sy, sz = add_jacobian(sx, sy, sz, x, y, z)
         x, y, z = sx, sy, sz
         for k in range(_COFACTOR.shape[0]):
             x, y, z = double(x, y, z)
