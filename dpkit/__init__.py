@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from dpkit import audit, continual, datasets, exact, noise
     from dpkit._loading import load
     from dpkit.continual.counter import Counter
+    from dpkit.continual.histogram import Histogram
+    from dpkit.continual.maximum import MaxSum, SumSelect
     from dpkit.ledger import Ledger
     from dpkit.similarity.builder import KDEBuilder
     from dpkit.similarity.kde import KDE
@@ -35,9 +37,12 @@ if TYPE_CHECKING:
 # Names that compiled kernels stand behind are imported on first use, so that `import dpkit` stays quick.
 _LAZY = {
     "Counter": "dpkit.continual.counter",
+    "Histogram": "dpkit.continual.histogram",
     "KDE": "dpkit.similarity.kde",
     "KDEBuilder": "dpkit.similarity.builder",
     "Ledger": "dpkit.ledger",
+    "MaxSum": "dpkit.continual.maximum",
+    "SumSelect": "dpkit.continual.maximum",
     "load": "dpkit._loading",
 }
 _LAZY_MODULES = ("audit", "continual", "datasets", "exact", "noise")
@@ -53,13 +58,16 @@ __all__ = [
     "DpkitError",
     "FormatError",
     "Guarantee",
+    "Histogram",
     "HorizonError",
     "KDEBuilder",
     "Ledger",
+    "MaxSum",
     "MergeError",
     "MissingBoundsError",
     "NeighbourRelation",
     "PureDP",
+    "SumSelect",
     "__version__",
     "audit",
     "compose",

@@ -3,6 +3,19 @@
 from dpkit.continual.choose import Prediction
 from dpkit.continual.counter import Counter
 from dpkit.continual.design import Release
+from dpkit.continual.histogram import Histogram
+from dpkit.continual.maximum import MaxSum, RowRelease, SumSelect
+from dpkit.continual.plans import Plan
 from dpkit.continual.state import ClaimFolder
 
-__all__ = ["ClaimFolder", "Counter", "Prediction", "Release"]
+__all__ = [
+    "ClaimFolder",
+    "Counter",
+    "Histogram",
+    "MaxSum",
+    "Plan",
+    "Prediction",
+    "Release",
+    "RowRelease",
+    "SumSelect",
+]

@@ -59,7 +59,7 @@ class Design(Protocol):
 
 
 class _Fields(NamedTuple):
-    value: float
+    value: Any  # a float, or a (d,) array where there are d counts
     t: int
     design: Design
     unit: float

@@ -1,0 +1,279 @@
+"""MaxSum and SumSelect: the largest column sum of a stream of 0/1 rows, and the column that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dpkit.continual.blt import LIMIT
+from dpkit.continual.design import Engine
+from dpkit.continual.plans import COUNT_DOMAIN, Plan, counters_design, make_plans
+from dpkit.continual.settings import GAUSSIAN, check_count, guarantee_of, read_budget, read_neighbours
+from dpkit.continual.stream import Stream
+from dpkit.errors import ArgumentError
+from dpkit.guarantee import Guarantee
+from dpkit.noise import NoiseSource, OSNoise, sqrt_up
+from dpkit.noise.exact import LazyUniform, below_exp
+from dpkit.noise.keystream import Keystream
+
+__all__ = ["MaxSum", "RowRelease", "SumSelect", "select_column"]
+
+
+class RowRelease(NamedTuple):
+    """One answer: `value`, `std` (of the noise alone; None for an index) and `t`; immutable."""
+
+    value: float
+    std: float | None
+    t: int
+
+
+def select_column(sums: NDArray[np.int64], scale: Fraction, word: Callable[[], int]) -> int:
+    """Draw column j with probability proportional to exp(sums[j] / scale), exactly.
+
+    A column is proposed uniformly and kept with probability exp(-(max - sums[j]) / scale).
+
+    Args:
+        sums: (d,) integers.
+        scale: positive rational.
+        word: uniform 64-bit words.
+
+    >>> select_column(np.array([0, 10**6]), Fraction(1), Keystream.from_system().word)
+    1
+    """
+    d, top = len(sums), int(sums.max())
+    limit = 2**64 - 2**64 % d
+    while True:
+        w = word()
+        if w >= limit:
+            continue
+        j = w % d
+        if below_exp((top - int(sums[j])) / scale, LazyUniform(word(), 64, word)):
+            return j
+
+
+class _RowStream(Stream):
+    """What MaxSum and SumSelect share: the rows, the plan, the exact sums or the counters."""
+
+    _select: bool
+
+    def __init__(
+        self,
+        d: int,
+        *,
+        horizon: int,
+        rho: float | None = None,
+        epsilon: float | None = None,
+        delta: float = 0.0,
+        mechanism: str = "auto",
+        neighbours: str = "zero-out",
+        beta: float = 1 / 3,
+    ) -> None:
+        self._d = check_count(d, "d", 1, 1 << 24)
+        self._horizon = check_count(horizon, "horizon", 1, LIMIT)
+        self._neighbours = read_neighbours(neighbours)
+        self._budget = read_budget(rho, epsilon, delta)
+        plans = make_plans(
+            self._select, mechanism, self._d, self._horizon, self._budget, self._neighbours, beta
+        )
+        self.plan: Plan = plans[0]
+        self.guarantee: Guarantee = guarantee_of(rho, epsilon, delta, neighbours)
+        self._open(OSNoise())
+
+    @classmethod
+    def predict(
+        cls,
+        d: int,
+        *,
+        horizon: int,
+        rho: float | None = None,
+        epsilon: float | None = None,
+        delta: float = 0.0,
+        neighbours: str = "zero-out",
+        beta: float = 1 / 3,
+    ) -> list[Plan]:
+        """Return the mechanisms for a request with their error bounds, the one `auto` takes first."""
+        d, horizon = check_count(d, "d", 1, 1 << 24), check_count(horizon, "horizon", 1, LIMIT)
+        budget = read_budget(rho, epsilon, delta)
+        return make_plans(cls._select, "auto", d, horizon, budget, read_neighbours(neighbours), beta)
+
+    def _open(self, source: NoiseSource, word: Callable[[], int] | None = None) -> None:
+        """Start the stream; tests pass seeded noise and words."""
+        self._source, self._word = source, word
+        self._engines: list[Engine] = []
+        self._design = None
+        if self.plan.mechanism == "counters":
+            self._design = counters_design(self._d, self._horizon, self._budget)
+            self._engines = [self._design.start(source) for _ in range(self._d)]
+        self._sums = np.zeros(self._d, dtype=np.int64)
+        self._last: Any = 0
+        self._rows = 0  # runs ahead of the clock inside `steps`
+        self._begin(self._horizon)
+
+    @property
+    def mechanism(self) -> str:
+        """`blocks` or `counters`."""
+        return self.plan.mechanism
+
+    def step(self, row: ArrayLike) -> RowRelease:
+        """Take one row and return the answer.
+
+        Args:
+            row: (d,) numbers; 1/2 and more count as 1, less and NaN as 0. Content never raises.
+
+        Raises:
+            HorizonError: the horizon is reached; no noise was drawn.
+            BudgetSpentError: this process is a copy, or a step was interrupted.
+            ArgumentError: the shape or the type is wrong.
+        """
+        bits = self._bits(row, 1)
+        with self._lock:
+            self._enter(1)
+            value = self._advance(bits)
+            t = self._leave(1)
+        return RowRelease(value, self.std(t), t)
+
+    def steps(self, rows: ArrayLike) -> NDArray[np.float64]:
+        """Take many rows, (n, d), and return the answer after each, (n,) float64."""
+        bits = self._bits(rows, 2)
+        out = np.empty(len(bits))
+        with self._lock:
+            self._enter(len(bits))
+            for i, row in enumerate(bits):
+                out[i] = self._advance(row)
+            self._leave(len(bits))
+        return out
+
+    def _bits(self, rows: ArrayLike, axes: int) -> NDArray[np.int64]:
+        try:
+            values = np.asarray(rows)
+        except (ValueError, TypeError):
+            raise ArgumentError("rows must be rectangular, got a ragged array") from None
+        if values.dtype.kind not in "buif" or values.ndim != axes or values.shape[-1] != self._d:
+            shape = f"({self._d},)" if axes == 1 else f"(n, {self._d})"
+            raise ArgumentError(
+                f"rows must be real numbers of shape {shape}, got shape {values.shape} and dtype "
+                f"{values.dtype}"
+            )
+        return (values >= 0.5).astype(np.int64)
+
+    def _advance(self, bits: NDArray[np.int64]) -> Any:
+        if self._engines:
+            one = COUNT_DOMAIN.units(1.0)
+            noisy = [engine.step(one * int(b)) for engine, b in zip(self._engines, bits, strict=True)]
+            return self._from_counters(noisy)
+        self._sums += bits
+        t = self._rows = self._rows + 1
+        if t % self.plan.block == 0:
+            self._last = self._fresh()
+        return self._last
+
+    def std(self, t: int) -> float | None:
+        """Return the standard deviation of the noise in the answer at step t; None for an index."""
+        raise NotImplementedError
+
+    def _fresh(self) -> Any:
+        """Return a fresh private answer about the exact sums."""
+        raise NotImplementedError
+
+    def _from_counters(self, noisy: list[float]) -> Any:
+        """Return the answer as a function of noisy sums, in grid units."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._d}, {self.plan!r}, {self.guarantee!r}, t={self._t})"
+
+
+class MaxSum(_RowStream):
+    """The largest column sum so far, max_j sum_i x_i[j], after every 0/1 row.
+
+    Args:
+        d: number of columns.
+        horizon: number of rows T, public.
+        rho, or epsilon and delta: the budget of the whole stream.
+        mechanism: `blocks`, `counters`, or `auto`, the smaller bound.
+        neighbours: `zero-out`, one row counts as zeros; or `replace`, one row is any other.
+        beta: the bound in `.plan` holds with probability 1 - beta.
+
+    *Privacy*: blocks release max_j S_j every r steps, m times in all; it changes by at most 1, so discrete
+    Gaussian noise of variance m/(2 rho), or discrete Laplace noise of scale m/epsilon, suffices whatever d
+    is. In between the last answer stands, shifted by (r - 1)/2, the middle of what may have been added.
+    Counters give each column rho/d.
+
+    Source: Jain, Raskhodnikova, Sivakumar, Smith 2023 (the structure); constants derived in docs/privacy.md.
+
+    >>> stream = MaxSum(3, horizon=100, rho=0.5)
+    >>> stream.step([1, 0, 1]).t
+    1
+    """
+
+    _select = False
+
+    @property
+    def _scale(self) -> Fraction:
+        return self._budget.scale(self.plan.answers)
+
+    def std(self, t: int) -> float | None:
+        """Return the standard deviation of the noise; 0 before the first block ends. The lag is apart.
+
+        With counters, of each column's noise.
+        """
+        if self._design is not None:
+            return float(np.sqrt(self._design.variance(t))) * COUNT_DOMAIN.unit
+        return float(np.sqrt(self._budget.variance(self._scale))) if t >= self.plan.block else 0.0
+
+    def _open(self, source: NoiseSource, word: Callable[[], int] | None = None) -> None:
+        super()._open(source, word)
+        self._last = (self.plan.block - 1) / 2
+
+    def _fresh(self) -> float:
+        gaussian = self._budget.law == GAUSSIAN
+        draw = self._source.discrete_gaussian if gaussian else self._source.discrete_laplace
+        return int(self._sums.max()) + draw(self._scale) + (self.plan.block - 1) / 2
+
+    def _from_counters(self, noisy: list[float]) -> float:
+        return max(noisy) * COUNT_DOMAIN.unit
+
+
+class SumSelect(_RowStream):
+    """The index of a column whose sum is nearly the largest, after every 0/1 row.
+
+    Args:
+        As for `MaxSum`; the error of an answer is how far its column's sum lies below the largest.
+
+    *Privacy*: blocks draw a column with weights exp(g S_j) every r steps, m times in all. The logarithm of
+    such a choice's probability ratio has range at most 2 g under `replace`; under `zero-out`, where all sums
+    move one way, at most g. A choice of range e is e^2/8-zCDP and e-DP: g = sqrt(8 rho/m) or epsilon/m, half
+    of it under `replace`, rounded down. The draw is exact: uniform proposals, kept with probability
+    exp(-g (max S - S_j)). Its time depends on the sums, so it must not be shown. Counters give each column
+    rho/d and take the largest.
+
+    Source: Cesar and Rogers 2021 (bounded range); structure as for `MaxSum`.
+
+    >>> stream = SumSelect(3, horizon=100, rho=0.5)
+    >>> stream.step([1, 0, 1]).value in (0, 1, 2)
+    True
+    """
+
+    _select = True
+
+    @property
+    def _scale(self) -> Fraction:
+        """1/g, rounded up."""
+        m, amount = self.plan.answers, self._budget.amount
+        one = sqrt_up(m / (8 * amount)) if self._budget.law == GAUSSIAN else m / amount
+        return one * (2 if self._neighbours == "replace" else 1)
+
+    def std(self, t: int) -> float | None:
+        """Return None: an index has no standard deviation."""
+        return None
+
+    def _fresh(self) -> int:
+        word = self._word or Keystream.from_system().word
+        return select_column(self._sums, self._scale, word)
+
+    def _from_counters(self, noisy: list[float]) -> int:
+        return int(np.argmax(noisy))
