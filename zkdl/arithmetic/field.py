@@ -280,7 +280,8 @@ def as_int64(values: np.ndarray, name: str) -> np.ndarray:
         OverflowError: an unsigned value at or above 2^63.
     """
     array = np.asarray(values)
-    if array.dtype == np.int64 and array.flags.c_contiguous and array.flags.writeable:
+    flags = array.flags
+    if array.dtype == np.int64 and flags.c_contiguous and flags.writeable and flags.aligned:
         return array
     if array.dtype.kind not in "iub":
         raise TypeError(

@@ -30,12 +30,13 @@ from .field import Fr, as_int64, flat_limbs
 from .segments import add_indexed, flat_points, horner, segment_sums
 from .threads import over_range
 
-# Codes sorted at a time: 16 MB of them.
-_ENTRIES = 1 << 22
+# Codes sorted at a time: 8 MB of them, and bucket sums of at most 100 MB.
+_ENTRIES = 1 << 21
 
 # Cells above which it pays to look whether the points are known from an earlier call.
 _HASHED = 1 << 14
-# Memory for tables of subset sums kept for later calls.
+# The largest table of subset sums to build (2^16 columns, 8 at a time), and what is kept for later calls.
+_LARGEST_TABLE = 256 << 20
 _TABLE_BYTES = 64 << 20
 
 
@@ -165,6 +166,8 @@ def _plan(rows: int, columns: int, low: int, high: int, ready: Collection[int] =
         planes += 1
     for subset in (1, 2, 4, 8):
         groups = -(-columns // subset)
+        if (groups << subset) * 96 > _LARGEST_TABLE:
+            break
         table = 0 if subset in ready else groups * (2**subset - 1 - subset)
         cost = table + rows * planes * (groups * (1 - 0.5**subset) + (4.0 if planes > 1 else 0.0))
         if cost < best.cost:

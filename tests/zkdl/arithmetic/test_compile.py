@@ -68,6 +68,18 @@ def test_a_second_process_compiles_nothing(tmp_path):
     assert seen == [["0", "1"], ["1", "0"]]
 
 
+def test_no_place_for_the_cache_is_no_error(monkeypatch):
+    def refuse(function):
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr(compilation, "_StampedCache", refuse)
+
+    def double(x):
+        return 2 * x
+
+    assert compilation.kernel(double)(21) == 42
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.setenv("ZKDL_CACHE_DIR", str(tmp_path))

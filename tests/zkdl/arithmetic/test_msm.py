@@ -169,6 +169,33 @@ def test_windows_hold_exactly_what_they_say(bits):
         assert g1.equal(got, expected([1, 10, 100, 1000], values.tolist()))
 
 
+def test_plans_stay_within_memory():
+    """However many rows would pay for it, the table of subset sums stays below its limit."""
+    for columns in (2048, 1 << 16, 1 << 20, 1 << 24):
+        plan = module._plan(100_000, columns, 0, 1)
+        groups = -(-columns // plan.subset) if plan.subset else 0
+        assert (groups << plan.subset) * 96 <= module._LARGEST_TABLE
+    assert module._plan(1000, 2048, 0, 1).subset == 8
+    assert module._plan(1, 2048, 0, 1).subset < 8
+    assert module._plan(1, 2048, 0, 1, ready=[8]).subset == 8
+    assert module._plan(1, 4096, -(2**62), 2**62).subset == 0
+
+
+def test_tables_are_kept_and_make_room(base, monkeypatch):
+    ks, points = base
+    tables = module._Tables()
+    monkeypatch.setattr(module, "_TABLES", tables)
+    monkeypatch.setattr(module, "_HASHED", 0)
+    matrix = RNG.integers(0, 2, (300, 64)).astype(np.int8)
+    for start in (0, 64, 0, 128):
+        want = [sum(k * int(v) for k, v in zip(ks[start:], row, strict=False)) for row in matrix]
+        assert g1.equal(msm_rows(points[start : start + 64], matrix), multiples(want))
+    assert len(tables._tables) == 3
+    monkeypatch.setattr(module, "_TABLE_BYTES", 3 * next(iter(tables._tables.values())).nbytes)
+    msm_rows(points[100:164], matrix)
+    assert len(tables._tables) == 3
+
+
 def test_blocks_of_rows(base, monkeypatch):
     """Matrices too large for one pass are done in blocks."""
     ks, points = base

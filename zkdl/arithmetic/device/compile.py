@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -41,8 +42,10 @@ def kernel(function: Callable[..., Any]) -> Any:
         The numba dispatcher.
     """
     dispatcher: Any = njit(nogil=True)(function)
-    # The assignment is what `enable_caching` does, with our own cache class.
-    dispatcher._cache = _StampedCache(dispatcher.py_func)
+    # numba raises where no folder can be written to; then every process compiles for itself.
+    with contextlib.suppress(RuntimeError):
+        # The assignment is what `enable_caching` does, with our own cache class.
+        dispatcher._cache = _StampedCache(dispatcher.py_func)
     return dispatcher
 
 
