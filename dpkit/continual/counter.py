@@ -196,7 +196,11 @@ class Counter(Stream):
         with self._lock:
             self._enter(0)
             self._ended = "this stream was handed over by state(): continue it with from_state"
-            return states.seal_state("counter", self._settings, self._t, self._engine.export())
+            return self._sealed()
+
+    def _sealed(self) -> bytes:
+        """Return the state without ending the stream; the caller sees to it that only one goes on."""
+        return states.seal_state("counter", self._settings, self._t, self._engine.export())
 
     @classmethod
     def from_state(cls, data: bytes, store: states.ClaimStore | None = None) -> Counter:
@@ -211,12 +215,17 @@ class Counter(Stream):
             FormatError: not a counter's state, or damaged.
             BudgetSpentError: the state was continued before, or comes from elsewhere and store is None.
         """
+        counter, token = cls._unsealed(data)
+        states.claim(token, store)
+        return counter
+
+    @classmethod
+    def _unsealed(cls, data: bytes) -> tuple[Counter, str]:
         settings, t, engine, token = states.open_state("counter", data)
         counter = states.rebuilt(lambda: cls(**{**settings, "bounds": tuple(settings["bounds"])}))
         states.rebuilt(lambda: counter._engine.restore(engine))
-        states.claim(token, store)
         counter._t = t
-        return counter
+        return counter, token
 
     def __repr__(self) -> str:
         return f"Counter({self._design.name!r}, {self.guarantee!r}, horizon={self.horizon}, t={self._t})"
