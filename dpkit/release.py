@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import secrets
 import struct
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ MAGIC = b"\x89DPK\r\n\x1a\n"
 FORMAT_VERSION = 1
 _PREFIX = struct.Struct("<8sIQ")
 _DIGEST_BYTES = 32
+_MAX_NESTING = 32
+# Strings, an unterminated one included; possessive, so that no header costs more than one pass.
+_STRING = re.compile(r'"(?:[^"\\]|\\.|\\\Z)*+(?:"|\Z)', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
 _DTYPES = {"<i8": np.dtype("<i8"), "<f8": np.dtype("<f8")}
 
 
@@ -92,11 +97,11 @@ def unseal(data: bytes) -> Sealed:
         raise FormatError("malformed release: the header does not fit in the file")
     raw = data[_PREFIX.size : start]
     try:
-        header = json.loads(raw)
+        header = json.loads(_bounded(raw))
         kind, public, listing = header["kind"], header["public"], header["arrays"]
         canonical = _canonical(header) == raw and len(header) == 3
         entries = [(str(e["name"]), _DTYPES[e["dtype"]], [int(s) for s in e["shape"]]) for e in listing]
-    except (ValueError, KeyError, TypeError, RecursionError) as cause:
+    except (ValueError, KeyError, TypeError) as cause:
         raise FormatError(f"malformed release header ({type(cause).__name__})") from None
     if not (canonical and isinstance(kind, str) and isinstance(public, dict)):
         raise FormatError("malformed release header: not in canonical form")
@@ -111,6 +116,21 @@ def unseal(data: bytes) -> Sealed:
     if start != len(data) - _DIGEST_BYTES:
         raise FormatError("malformed release: bytes are left over after the last array")
     return Sealed(kind, public, arrays)
+
+
+def _bounded(raw: bytes) -> str:
+    """Return JSON text that is not nested too deeply to parse.
+
+    The parser recurses on the C stack up to Python's recursion limit. A library may have raised that limit
+    (py-ecc does), and then a hostile header would bring the process down instead of raising an error.
+    """
+    text = raw.decode("utf-8")
+    depth = 0
+    for bracket in _BRACKET.finditer(_STRING.sub("", text)):
+        depth += 1 if bracket.group() in "[{" else -1
+        if depth > _MAX_NESTING:
+            raise ValueError("nested too deeply")
+    return text
 
 
 def read_file(path: str | os.PathLike[str]) -> Sealed:

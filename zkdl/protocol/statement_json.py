@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any, NoReturn, TypeVar
 
 from zkdl.errors import FormatError, InputError
+from zkdl.protocol import json_text
 from zkdl.protocol.settings import Settings, as_learning_rate
 
 __all__ = ["build", "dump", "parse", "read_limited"]
@@ -39,9 +40,7 @@ def dump(values: dict[str, Any]) -> str:
 def parse(text: str | bytes) -> dict[str, Any]:
     """Read JSON text to a dictionary of which no key occurs twice and no number is a float."""
     try:
-        if isinstance(text, bytes):
-            text = text.decode("utf-8")
-        value = json.loads(
+        value = json_text.loads(
             text,
             object_pairs_hook=_unique,
             parse_float=_refuse,
@@ -50,7 +49,7 @@ def parse(text: str | bytes) -> dict[str, Any]:
         )
     except FormatError:
         raise
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise FormatError(f"statement: not valid JSON ({error})") from None
     if not isinstance(value, dict):
         raise FormatError(f"statement: expected a JSON object, got {type(value).__name__}")

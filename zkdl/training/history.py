@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkdl.errors import FormatError
+from zkdl.protocol import json_text
 from zkdl.protocol.files import write_whole
 
 __all__ = ["Evaluation", "History", "accuracy", "loss"]
@@ -73,13 +74,13 @@ class History:
             FormatError: The text is no history.
         """
         try:
-            values = json.loads(text)
+            values = json_text.loads(text)
             if not isinstance(values, dict) or set(values) != {f.name for f in fields(cls)}:
                 raise ValueError("unexpected keys")
             for name in ("train", "test"):
                 values[name] = None if values[name] is None else Evaluation(**values[name])
             return cls(**values)
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError) as error:
             raise FormatError(f"history: not a training history ({error})") from None
 
     def save(self, path: str | os.PathLike[str]) -> None:
