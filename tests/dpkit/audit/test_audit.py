@@ -165,7 +165,7 @@ def test_other_published_faults_are_caught(mutant):
 
 @pytest.mark.parametrize("neighbours", RELATIONS)
 def test_a_second_release_is_caught_and_refused(neighbours):
-    assert audit(mutants.twice_released(neighbours), worst_pairs(neighbours), runs=60_000).violated
+    assert audit(mutants.twice_released(neighbours), worst_pairs(neighbours), runs=200_000).violated
     builder = dpkit.KDE.builder(d=2, features=2, neighbours=neighbours)
     builder.release()
     with pytest.raises(dpkit.BudgetSpentError):
