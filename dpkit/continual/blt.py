@@ -23,7 +23,7 @@ __all__ = ["LIMIT", "BLTDesign", "BLTEngine", "Encoder", "default_degree"]
 LIMIT = 1 << 40
 """Steps after which a counter of unknown horizon stops: its calibration counts rounding up to there."""
 _SLACK = 2e-3
-_TOP = 43
+_TOP = 36  # log2 of the noise: finer would cost rounding nothing, and the sampler slows down above 2^40
 
 
 def default_degree(length: int) -> int:
