@@ -8,13 +8,13 @@ __all__ = ["MAX_FEATURES", "choose_features"]
 
 MAX_FEATURES = 1 << 20
 _FEWEST = 256
-_MOST = 8192
+_MOST = 1 << 14
+_WIDE = 1 << 12  # wide records get fewer, so that a build stays quick
+_QUICK_WORDS = 1 << 20
 _NOMINAL_RECORDS = 40_000
 _MAX_WORDS = 1 << 25  # frequencies times columns: 256 MiB of public words
-_SPREAD = (
-    0.3  # sampling error of an average is about 0.3 / sqrt(m), measured; smaller with orthogonal frequencies
-)
-_TARGET = 0.003
+_SPREAD = 0.3  # sampling error of an average is at most about 0.3 / sqrt(m), measured
+_TARGET = 0.0023
 _PURE_RATE = 0.08
 
 
@@ -26,7 +26,7 @@ def choose_features(
     Sampling error of an average falls as 1/sqrt(m). Pure noise on it grows as 2 sqrt(m)/(eps n), so the best
     m is a fixed fraction of eps n: 0.08 for orthogonal frequencies, half of it under `replace`, whose
     sensitivity is double. Gaussian noise does not grow with m (sigma_1/n for any m), so m is what brings the
-    sampling error to 0.003, or to half the noise where that is larger.
+    sampling error to 0.0023, or to half the noise where that is larger.
 
     Args:
         epsilon, delta, neighbours: the public budget.
@@ -35,7 +35,7 @@ def choose_features(
             where it is public. None stands for 40,000. Never the private n.
 
     Returns:
-        m in [256, 8192], less where m d would pass 2^25.
+        m in [256, 16384]; at most 4,096 or 2^20 / d, whichever is more, and 2^25 / d.
 
     Example:
         >>> choose_features(1.0, 0.0, "add-remove", 32, None)
@@ -43,12 +43,13 @@ def choose_features(
     """
     records = max(1, _NOMINAL_RECORDS if expected_records is None else expected_records)
     factor = 2.0 if neighbours == "replace" else 1.0
+    most = max(1, min(_MOST, max(_WIDE, _QUICK_WORDS // columns), _MAX_WORDS // columns))
     if delta == 0.0:
         wanted = min(float(_MOST), _PURE_RATE * epsilon * records / factor)
     else:
         sigma = factor / math.sqrt(2.0 * rho_for(epsilon, delta))
         wanted = (_SPREAD / max(_TARGET, sigma / (2.0 * records))) ** 2
-    count = math.ceil(min(max(wanted, _FEWEST), _MOST))
+    count = math.ceil(min(max(wanted, _FEWEST), most))
     if columns <= count // 4:
-        count = min(-(-count // columns), _MOST // columns) * columns
-    return max(1, min(count, _MOST, _MAX_WORDS // columns))
+        count = min(-(-count // columns), most // columns) * columns
+    return count
