@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dpkit import audit, continual, datasets, exact, noise
     from dpkit._loading import load
     from dpkit.continual.counter import Counter
+    from dpkit.continual.derived import DistinctCount, TopK
     from dpkit.continual.histogram import Histogram
     from dpkit.continual.maximum import MaxSum, SumSelect
     from dpkit.ledger import Ledger
@@ -37,12 +38,14 @@ if TYPE_CHECKING:
 # Names that compiled kernels stand behind are imported on first use, so that `import dpkit` stays quick.
 _LAZY = {
     "Counter": "dpkit.continual.counter",
+    "DistinctCount": "dpkit.continual.derived",
     "Histogram": "dpkit.continual.histogram",
     "KDE": "dpkit.similarity.kde",
     "KDEBuilder": "dpkit.similarity.builder",
     "Ledger": "dpkit.ledger",
     "MaxSum": "dpkit.continual.maximum",
     "SumSelect": "dpkit.continual.maximum",
+    "TopK": "dpkit.continual.derived",
     "load": "dpkit._loading",
 }
 _LAZY_MODULES = ("audit", "continual", "datasets", "exact", "noise")
@@ -55,6 +58,7 @@ __all__ = [
     "ArgumentError",
     "BudgetSpentError",
     "Counter",
+    "DistinctCount",
     "DpkitError",
     "FormatError",
     "Guarantee",
@@ -68,6 +72,7 @@ __all__ = [
     "NeighbourRelation",
     "PureDP",
     "SumSelect",
+    "TopK",
     "__version__",
     "audit",
     "compose",

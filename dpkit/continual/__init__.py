@@ -2,6 +2,7 @@
 
 from dpkit.continual.choose import Prediction
 from dpkit.continual.counter import Counter
+from dpkit.continual.derived import DistinctCount, TopK, TopKRelease
 from dpkit.continual.design import Release
 from dpkit.continual.histogram import Histogram
 from dpkit.continual.maximum import MaxSum, RowRelease, SumSelect
@@ -11,6 +12,7 @@ from dpkit.continual.state import ClaimFolder
 __all__ = [
     "ClaimFolder",
     "Counter",
+    "DistinctCount",
     "Histogram",
     "MaxSum",
     "Plan",
@@ -18,4 +20,6 @@ __all__ = [
     "Release",
     "RowRelease",
     "SumSelect",
+    "TopK",
+    "TopKRelease",
 ]
