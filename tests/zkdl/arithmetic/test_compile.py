@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import os
 import pkgutil
 import subprocess
 import sys
@@ -41,13 +42,32 @@ def test_device_functions_are_compiled_into_kernels_only():
         assert not any(decorated(ast.parse(path.read_text()), "kernel")), path.name
 
 
-def test_the_digest_is_part_of_every_cache_key(tmp_path, monkeypatch):
+def test_every_kernel_is_cached_under_a_digest():
+    kernels = []
+    for path in FOLDER.glob("*.py"):
+        module = importlib.import_module(f"zkdl.arithmetic.{path.stem}")
+        names = [node.name for node in decorated(ast.parse(path.read_text()), "kernel")]
+        kernels += [getattr(module, name) for name in names]
+    assert len(kernels) > 30
+    assert all(isinstance(function._cache, compilation._StampedCache) for function in kernels)
+
+
+def test_the_digest_is_part_of_every_cache_key(monkeypatch):
     cache = field_kernels.add_many._cache
-    assert isinstance(cache, compilation._StampedCache)
     codegen = field_kernels.add_many.targetctx.codegen()
     before = cache._index_key((), codegen)
-    monkeypatch.setattr(compilation, "_DIGEST", "another")
+    monkeypatch.setattr(cache, "_digest", "another")
     assert cache._index_key((), codegen) != before
+
+
+def test_the_digest_sees_content_where_size_and_time_are_equal(tmp_path):
+    path = tmp_path / "kernels.py"
+    digests = []
+    for text in ("x = 1\n", "x = 2\n"):
+        path.write_text(text)
+        os.utime(path, (0, 0))
+        digests.append(compilation._sources_digest.__wrapped__(str(path)))
+    assert digests[0] != digests[1]
 
 
 def test_a_second_process_compiles_nothing(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,23 +13,30 @@ from numba import njit
 from numba.core.caching import FunctionCache
 
 
-def _sources_digest() -> str:
-    """SHA-256 over this folder's sources: numba itself stamps only the file that holds the kernel."""
+@functools.cache
+def _sources_digest(path: str) -> str:
+    """SHA-256 over this folder's sources and one file of kernels.
+
+    numba itself looks at the size and the time of the kernel's own file only. That misses an edit in this
+    folder, and it misses an upgrade too: wheels are built with constant times, so a release may replace a
+    file by another of the same size and time.
+    """
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0")
-        digest.update(path.read_bytes())
+    for source in (*sorted(Path(__file__).parent.glob("*.py")), Path(path)):
+        digest.update(source.name.encode() + b"\0")
+        digest.update(hashlib.sha256(source.read_bytes()).digest())
     return digest.hexdigest()
 
 
-_DIGEST = _sources_digest()
-
-
 class _StampedCache(FunctionCache):
-    """numba's cache of compiled functions, with the digest of this folder made part of every key."""
+    """numba's cache of compiled functions, with the digest of the sources made part of every key."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._digest = _sources_digest(function.__code__.co_filename)
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        return (*super()._index_key(sig, codegen), _DIGEST)
+        return (*super()._index_key(sig, codegen), self._digest)
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -42,8 +50,9 @@ def kernel(function: Callable[..., Any]) -> Any:
         The numba dispatcher.
     """
     dispatcher: Any = njit(nogil=True)(function)
-    # numba raises where no folder can be written to; then every process compiles for itself.
-    with contextlib.suppress(RuntimeError):
+    # numba raises RuntimeError where no folder can be written to; then every process compiles for itself. The
+    # sources are unreadable only where they are not files.
+    with contextlib.suppress(RuntimeError, OSError):
         # The assignment is what `enable_caching` does, with our own cache class.
         dispatcher._cache = _StampedCache(dispatcher.py_func)
     return dispatcher
