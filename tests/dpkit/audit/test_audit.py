@@ -44,11 +44,11 @@ def test_the_shipped_mechanism_keeps_its_promise(neighbours, delta):
 @pytest.mark.parametrize("neighbours", RELATIONS)
 def test_the_audit_is_nearly_tight_on_the_worst_records(neighbours):
     settings = mutants.small_settings(neighbours, 0.0)
-    report = audit(kde_mechanism(settings), worst_pairs(neighbours), runs=100_000)
+    report = audit(kde_mechanism(settings), worst_pairs(neighbours), runs=400_000)
     assert not report.violated
     assert report.epsilon > 0.7
     gaussian = mutants.small_settings(neighbours, 1e-6)
-    report = audit(kde_mechanism(gaussian), worst_pairs(neighbours), runs=100_000)
+    report = audit(kde_mechanism(gaussian), worst_pairs(neighbours), runs=400_000)
     assert not report.violated
     assert report.rho > 0.2 * gaussian.guarantee.rho
 
