@@ -8,13 +8,13 @@ __all__ = ["MAX_FEATURES", "choose_features"]
 
 MAX_FEATURES = 1 << 20
 _FEWEST = 256
-_MOST = 1 << 14
+_MOST = 3 << 12
 _WIDE = 1 << 12  # wide records get fewer, so that a build stays quick
 _QUICK_WORDS = 1 << 20
 _NOMINAL_RECORDS = 40_000
 _MAX_WORDS = 1 << 25  # frequencies times columns: 256 MiB of public words
 _SPREAD = 0.3  # sampling error of an average is at most about 0.3 / sqrt(m), measured
-_TARGET = 0.0023
+_TARGET = 0.0027
 _PURE_RATE = 0.08
 
 
@@ -26,7 +26,7 @@ def choose_features(
     Sampling error of an average falls as 1/sqrt(m). Pure noise on it grows as 2 sqrt(m)/(eps n), so the best
     m is a fixed fraction of eps n: 0.08 for orthogonal frequencies, half of it under `replace`, whose
     sensitivity is double. Gaussian noise does not grow with m (sigma_1/n for any m), so m is what brings the
-    sampling error to 0.0023, or to half the noise where that is larger.
+    sampling error to 0.0027, or to half the noise where that is larger.
 
     Args:
         epsilon, delta, neighbours: the public budget.
@@ -35,7 +35,7 @@ def choose_features(
             where it is public. None stands for 40,000. Never the private n.
 
     Returns:
-        m in [256, 16384]; at most 4,096 or 2^20 / d, whichever is more, and 2^25 / d.
+        m in [256, 12288]; at most 4,096 or 2^20 / d, whichever is more, and 2^25 / d.
 
     Example:
         >>> choose_features(1.0, 0.0, "add-remove", 32, None)

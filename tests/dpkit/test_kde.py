@@ -275,7 +275,7 @@ def test_errors_quote_no_records():
 def test_sizing_looks_at_public_inputs_only():
     small, large = (dpkit.KDE(np.zeros((n, 3))) for n in (1, 5000))
     assert small.features == large.features == choose_features(1.0, 0.0, "add-remove", 3, None)
-    assert dpkit.KDE(np.zeros((100, 3)), expected_records=10**6).features == 16_383
+    assert dpkit.KDE(np.zeros((100, 3)), expected_records=10**6).features == 12_288
     assert dpkit.KDE(np.zeros((100, 3)), neighbours="replace").features == 258
 
 
@@ -286,7 +286,7 @@ def test_sizing_looks_at_public_inputs_only():
 def test_sizes_stay_in_range(delta, neighbours, d, expected):
     for epsilon in (0.01, 1.0, 100.0):
         m = choose_features(epsilon, delta, neighbours, d, expected)
-        assert 1 <= m <= 16_384
+        assert 1 <= m <= 12_288
         assert m * d <= max(2**25, d)
         assert m <= max(4096, 2**20 // d)
 
@@ -295,7 +295,7 @@ def test_sizing_follows_its_rule():
     assert choose_features(1.0, 0.0, "add-remove", 1, 50_000) == 4000
     assert choose_features(1.0, 0.0, "replace", 1, 50_000) == 2000
     assert choose_features(0.1, 0.0, "add-remove", 1, 50_000) == 400
-    assert choose_features(1.0, 1e-6, "add-remove", 1, 50_000) == 16_384
+    assert choose_features(1.0, 1e-6, "add-remove", 1, 50_000) == 12_288
     assert choose_features(1.0, 1e-6, "add-remove", 1, 500) < 8192
-    assert choose_features(1.0, 1e-6, "add-remove", 32, None) == 16_384
+    assert choose_features(1.0, 1e-6, "add-remove", 32, None) == 12_288
     assert choose_features(1.0, 1e-6, "add-remove", 784, None) == 3920

@@ -36,11 +36,16 @@ class LevelNoise:
 
 
 def node_view(answers):
-    """Return noisy nodes, a_t - a_(t - 2^l), and the differences of nodes of one level."""
+    """Return the noisy nodes, a_t - a_(t - 2^l): as many numbers, with independent noise."""
     padded = np.concatenate([np.zeros((len(answers), 1)), answers], axis=1)
     nodes = [padded[:, t] - padded[:, t - (t & -t)] for t in range(1, answers.shape[1] + 1)]
-    same = [nodes[0] - nodes[2]] if len(nodes) > 2 else []
-    return np.stack([*nodes, *same], axis=1)
+    return np.stack(nodes, axis=1)
+
+
+def level_view(answers):
+    """Return the difference of the two nodes of the lowest level: free of noise where they share it."""
+    nodes = node_view(answers)
+    return nodes[:, :1] - nodes[:, 2:3]
 
 
 def _mechanism(name, guarantee, start, view):
@@ -68,7 +73,7 @@ def tree(name, budget, factor=1, levels=None, reuse=False):
     def start():
         return BinaryEngine(honest, LevelNoise(queue, honest) if reuse else queue)
 
-    return _mechanism(name, guarantee, start, node_view)
+    return _mechanism(name, guarantee, start, level_view if reuse else node_view)
 
 
 def two_counters(shared):

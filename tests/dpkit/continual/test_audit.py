@@ -11,7 +11,7 @@ from dpkit.continual.tree import BinaryEngine, TreeDesign
 from tests.dpkit.continual.mutants import BUGS, HONEST, LAST, PAIR
 from tests.dpkit.continual.twins import noise_matrix
 
-RUNS = 12_000
+RUNS = 16_000
 
 
 @pytest.mark.parametrize("mechanism", HONEST, ids=lambda m: m.name)
