@@ -65,6 +65,6 @@ def test_shallow_values_come_back(value, ascii_only):
 
 @pytest.mark.parametrize("text", ['"' + '\\"' * 200_000, '"\\' * 200_000, '"' * 400_001], ids=["a", "b", "c"])
 def test_unterminated_strings_cost_one_pass(text):
-    with pytest.raises(ValueError, match="delimiter|Unterminated|control|escape|Expecting|Extra"):
+    with pytest.raises(ValueError, match=r"delimiter|Unterminated|control|escape|Expecting|Extra"):
         json_text.loads(text)
     assert _bounded(text.encode()) == text
