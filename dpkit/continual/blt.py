@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpkit.continual import blt_rates
-from dpkit.continual.kernels import blt_fill, blt_step
+from dpkit.continual import blt_rates, kernels
 from dpkit.continual.queue import NoiseQueue
 from dpkit.continual.settings import Budget
 from dpkit.errors import ArgumentError
@@ -23,6 +22,7 @@ __all__ = ["LIMIT", "BLTDesign", "BLTEngine", "Encoder", "default_degree"]
 LIMIT = 1 << 40
 """Steps after which a counter of unknown horizon stops: its calibration counts rounding up to there."""
 _SLACK = 2e-3
+_WORD, _SIGN = 2**64 - 1, 2**63
 _TOP = 36  # log2 of the noise: finer would cost rounding nothing, and the sampler slows down above 2^40
 
 
@@ -44,7 +44,7 @@ class Encoder:
         omega: weights r_i in units of 2^-(p + q).
         factor: 2^64 (1 - t_i), or 2^64 t_i where t_i < 1/2; below 2^63.
         keep: 1 where the factor is of 1 - t_i, else 0.
-        compiled: whether all states fit 64-bit integers.
+        width: 64 or 128 where all states fit integers of so many bits, 0 where Python's carry them.
     """
 
     p: int
@@ -52,10 +52,10 @@ class Encoder:
     omega: tuple[int, ...]
     factor: tuple[int, ...]
     keep: tuple[int, ...]
-    compiled: bool
+    width: int
 
     @classmethod
-    def of(cls, a: NDArray[np.float64], r: NDArray[np.float64], p: int, q: int, compiled: bool) -> Encoder:
+    def of(cls, a: NDArray[np.float64], r: NDArray[np.float64], p: int, q: int, width: int) -> Encoder:
         """Return the encoder nearest to real rates and weights."""
         gaps = -np.expm1(-a)
         keep = tuple(int(gap <= 0.5) for gap in gaps)
@@ -63,7 +63,7 @@ class Encoder:
             round(Fraction(float(gap if k else 1.0 - gap)) * 2**64) for gap, k in zip(gaps, keep, strict=True)
         )
         omega = tuple(round(Fraction(float(weight)) * 2 ** (p + q)) for weight in r)
-        return cls(p, q, omega, tuple(min(f, 2**63 - 1) for f in factor), keep, compiled)
+        return cls(p, q, omega, tuple(min(f, 2**63 - 1) for f in factor), keep, width)
 
     def gaps(self) -> list[Fraction]:
         """Return the exact 1 - t_i in use."""
@@ -139,18 +139,18 @@ class BLTDesign:
             )
         gaps = -np.expm1(-a)
         reach = math.log2(self.magnitude * float((r / gaps).sum()) + float((1 / gaps).sum()) * 2.0**-p)
-        q = math.floor(61.5 - p - reach)
-        if q >= 0:
-            encoder = Encoder.of(a, r, p, min(q, 30), True)
-            if self._slack(encoder) <= _SLACK:
+        enough = 8 + math.ceil(math.log2(float((1 / gaps).sum())))
+        widths = ((64, math.floor(61.5 - p - reach)), (128, 61 - p), (0, enough))
+        for width, room in widths:
+            if room < 1 or (width == 128 and reach + 61 > 125):
+                continue
+            encoder = Encoder.of(a, r, p, min(room, enough, 61), width)
+            if self._slack(encoder) <= (_SLACK if width else 10 * _SLACK):
                 return encoder
-        encoder = Encoder.of(a, r, p, 8 + math.ceil(math.log2(float((1 / gaps).sum()))), False)
-        if self._slack(encoder) > 10 * _SLACK:
-            raise ArgumentError(
-                f"rho = {float(self.budget.amount):.3g} leaves the integer encoder too few bits for "
-                f"{self.horizon or LIMIT} steps: raise rho, pass a coarser resolution, or mechanism='hybrid'"
-            )
-        return encoder
+        raise ArgumentError(
+            f"rho = {float(self.budget.amount):.3g} leaves the integer encoder too few bits for "
+            f"{self.horizon or LIMIT} steps: raise rho, pass a coarser resolution, or mechanism='hybrid'"
+        )
 
     def _slack(self, encoder: Encoder) -> float:
         """Return the share of the sensitivity that pays for rounding."""
@@ -192,7 +192,7 @@ class BLTDesign:
 
     def start(self, source: NoiseSource) -> BLTEngine:
         """Return a fresh engine."""
-        engine = CompiledBLT if self.encoder.compiled else BLTEngine
+        engine = CompiledBLT if self.encoder.width else BLTEngine
         return engine(self.encoder, NoiseQueue(source, self.budget.law, self.scale))
 
     def describe(self) -> dict[str, Any]:
@@ -268,15 +268,20 @@ class BLTEngine:
 
 
 class CompiledBLT(BLTEngine):
-    """The same engine in 64-bit integers; equal to its parent, answer by answer."""
+    """The same engine in integers of 64 or 128 bits; equal to its parent, answer by answer."""
 
     def __init__(self, encoder: Encoder, queue: NoiseQueue) -> None:
         super().__init__(encoder, queue)
+        wide = encoder.width == 128
+        self._step: Any = kernels.blt_step_wide if wide else kernels.blt_step
+        self._fill: Any = kernels.blt_fill_wide if wide else kernels.blt_fill
         self._load()
 
     def _load(self) -> None:
         e = self._encoder
-        self._integers = np.array([e.omega, e.factor, e.keep, self._states], dtype=np.int64)
+        low = [(s & _WORD) - ((s & _SIGN) << 1) for s in self._states]  # the low word, read as signed
+        high = [s >> 64 for s in self._states]
+        self._integers = np.array([e.omega, e.factor, e.keep, low, high], dtype=np.int64)
         self._floats = np.array([self._poles, self._weights, self._mirror])
 
     def encode(self, x: int) -> int:
@@ -286,21 +291,26 @@ class CompiledBLT(BLTEngine):
     def step(self, x: int) -> float:
         """Take one element."""
         e = self._encoder
-        self._sum += blt_step(x, self._queue.next(), self._integers, self._floats, e.p, e.q, self._unit)
+        self._sum += self._step(x, self._queue.next(), self._integers, self._floats, e.p, e.q, self._unit)
         return self._sum
 
     def steps(self, xs: NDArray[np.int64]) -> NDArray[np.float64]:
         """Take many elements."""
         e, out, noise = self._encoder, np.empty(xs.size), self._queue.ahead(xs.size)
         self._sum = float(
-            blt_fill(xs, out, noise, self._integers, self._floats, e.p, e.q, self._unit, self._sum)
+            self._fill(xs, out, noise, self._integers, self._floats, e.p, e.q, self._unit, self._sum)
         )
         self._queue.consume(noise, xs.size)
         return out
 
     def export(self) -> dict[str, Any]:
         """Return the state; secret."""
-        self._states, self._mirror = self._integers[3].tolist(), self._floats[2].tolist()
+        low, high = self._integers[3].tolist(), self._integers[4].tolist()
+        if self._encoder.width == 128:
+            self._states = [(h << 64) + (w & _WORD) for w, h in zip(low, high, strict=True)]
+        else:
+            self._states = low
+        self._mirror = self._floats[2].tolist()
         return super().export()
 
     def restore(self, state: dict[str, Any]) -> None:
