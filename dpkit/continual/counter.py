@@ -200,7 +200,9 @@ class Counter(Stream):
 
     def _sealed(self) -> bytes:
         """Return the state without ending the stream; the caller sees to it that only one goes on."""
-        return states.seal_state("counter", self._settings, self._t, self._engine.export())
+        return states.seal_state(
+            "counter", self._settings, self._design.describe(), self._t, self._engine.export()
+        )
 
     @classmethod
     def from_state(cls, data: bytes, store: states.ClaimStore | None = None) -> Counter:
@@ -223,6 +225,7 @@ class Counter(Stream):
     def _unsealed(cls, data: bytes) -> tuple[Counter, str]:
         settings, t, engine, token = states.open_state("counter", data)
         counter = states.rebuilt(lambda: cls(**{**settings, "bounds": tuple(settings["bounds"])}))
+        states.check_design(data, counter._design.describe())
         states.rebuilt(lambda: counter._engine.restore(engine))
         counter._t = t
         return counter, token

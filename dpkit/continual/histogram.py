@@ -138,13 +138,15 @@ class Histogram(Stream):
             self._enter(0)
             self._ended = "this stream was handed over by state(): continue it with from_state"
             engines = {"all": [engine.export() for engine in self._engines]}
-            return states.seal_state("histogram", self._settings, self._t, engines)
+            return states.seal_state("histogram", self._settings, self._design.describe(), self._t, engines)
 
     @classmethod
     def from_state(cls, data: bytes, store: states.ClaimStore | None = None) -> Histogram:
         """Continue the stream that `state` sealed, once; as `Counter.from_state`."""
         settings, t, engines, token = states.open_state("histogram", data)
         counts = states.rebuilt(lambda: cls(**settings))
+
+        states.check_design(data, counts._design.describe())
 
         def restore() -> None:
             for engine, saved in zip(counts._engines, engines["all"], strict=True):

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from dpkit.errors import ArgumentError, BudgetSpentError, FormatError
 from dpkit.release import Sealed, seal, unseal
 
-__all__ = ["ClaimFolder", "ClaimStore", "claim", "open_state", "rebuilt", "seal_state"]
+__all__ = ["ClaimFolder", "ClaimStore", "check_design", "claim", "open_state", "rebuilt", "seal_state"]
 
 _VERSION = 1
 T = TypeVar("T")
@@ -101,11 +101,14 @@ def claim(token: str, store: ClaimStore | None) -> None:
         raise BudgetSpentError("this state was continued before, and two continuations share noise")
 
 
-def seal_state(kind: str, settings: dict[str, Any], t: int, engine: dict[str, Any]) -> bytes:
+def seal_state(
+    kind: str, settings: dict[str, Any], design: dict[str, Any], t: int, engine: dict[str, Any]
+) -> bytes:
     """Return the bytes of a state, with a fresh token."""
     public = {
         "version": _VERSION,
         "settings": settings,
+        "design": design,
         "t": t,
         "engine": engine,
         "token": _HERE.issue(),
@@ -129,6 +132,15 @@ def open_state(kind: str, data: bytes) -> tuple[dict[str, Any], int, dict[str, A
         return dict(public["settings"]), int(public["t"]), dict(public["engine"]), token
     except (KeyError, TypeError, ValueError):
         raise FormatError(f"malformed state of a {kind}") from None
+
+
+def check_design(data: bytes, design: dict[str, Any]) -> None:
+    """Refuse a state whose noise belongs to another design than the settings give here."""
+    if unseal(bytes(data)).public.get("design") != design:
+        raise FormatError(
+            "this state was made by a dpkit, or on a machine, whose design for the same settings has other "
+            "numbers: continue it where it was made"
+        )
 
 
 def rebuilt(make: Callable[[], T]) -> T:

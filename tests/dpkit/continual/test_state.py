@@ -114,6 +114,8 @@ def test_damaged_and_foreign_states_are_refused():
         {"settings": {**public["settings"], "rho": -1}},
         {"token": "../../x"},
         {"t": "x"},
+        {"design": {**public["design"], "levels": 99}},
+        {"settings": {**public["settings"], "mechanism": "binary"}},
         {"version": 99},
     ):
         with pytest.raises(dpkit.FormatError):
