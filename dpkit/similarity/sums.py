@@ -7,6 +7,7 @@ docs/privacy.md).
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,6 +21,7 @@ __all__ = ["add_contributions", "answer", "threads_available", "tiles"]
 
 _TILE = 64
 _ROWS = 4
+_CACHED_ROWS = 256  # a multiple of _ROWS; so many points and the table share the second-level cache
 _CHUNK_ROWS = 4096
 _SHIFT = PHASE_BITS - INDEX_BITS
 _MASK = (1 << INDEX_BITS) - 1
@@ -47,14 +49,17 @@ def _phases(points, start, tile, phases):  # type: ignore[no-untyped-def]  # pra
 def _accumulate(points, words, table, cosines, sines):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add every point's table entries to the running sums, (tiles, 64) int64 each."""
     phases = np.empty((_ROWS, _TILE), np.int64)
-    for t in range(words.shape[0]):
-        for start in range(0, points.shape[0], _ROWS):
-            _phases(points, start, words[t], phases)
-            for r in range(min(_ROWS, points.shape[0] - start)):
-                for j in range(_TILE):
-                    index = (phases[r, j] >> _SHIFT) & _MASK
-                    cosines[t, j] += table[index]
-                    sines[t, j] += table[(index + _SINE) & _MASK]
+    rows = points.shape[0]
+    for first in range(0, rows, _CACHED_ROWS):
+        last = min(rows, first + _CACHED_ROWS)
+        for t in range(words.shape[0]):
+            for start in range(first, last, _ROWS):
+                _phases(points, start, words[t], phases)
+                for r in range(min(_ROWS, rows - start)):
+                    for j in range(_TILE):
+                        index = (phases[r, j] >> _SHIFT) & _MASK
+                        cosines[t, j] += table[index]
+                        sines[t, j] += table[(index + _SINE) & _MASK]
 
 
 @njit(cache=True, nogil=True)
@@ -147,17 +152,18 @@ def add_contributions(
         features: the public map.
         words: `tiles(features.words)`, kept by the caller across chunks.
     """
-    count, table = features.features, features.table
+    table = features.table
+    total = np.zeros((2, words.shape[0], _TILE), dtype=np.int64)
+    adding = threading.Lock()
 
-    def work(chunk: slice) -> NDArray[np.int64]:
-        local = np.zeros((2, words.shape[0], _TILE), dtype=np.int64)
+    def work(chunk: slice) -> None:
+        local = np.zeros_like(total)
         _accumulate(features.integers(points[chunk], clip=True), words, table, local[0], local[1])
-        return local
+        with adding:
+            np.add(total, local, out=total)
 
-    parts: list[NDArray[np.int64]] = []
-    _run(lambda chunk: parts.append(work(chunk)), len(points), _chunk_rows(len(points), points.shape[1]))
-    for part in parts:
-        sums += part.reshape(2, -1)[:, :count].view(np.uint64)
+    _run(work, len(points), _chunk_rows(len(points), points.shape[1]))
+    sums += total.reshape(2, -1)[:, : features.features].view(np.uint64)
 
 
 def answer(
