@@ -18,6 +18,7 @@ import typer
 from numpy.typing import NDArray
 
 import dpkit
+from dpkit.continual.cli import counter_app
 from dpkit.errors import ArgumentError, DpkitError
 from dpkit.release import write_atomically
 
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 kde_app = typer.Typer(help="Private sums of kernel similarities.", no_args_is_help=True)
 app.add_typer(kde_app, name="kde")
+app.add_typer(counter_app, name="counter")
 
 
 def _version(wanted: bool) -> None:
