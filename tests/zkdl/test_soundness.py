@@ -12,7 +12,7 @@ from tests.zkdl.adversaries.cases import Run, forge, reason, train
 from tests.zkdl.adversaries.semantic import ATTACKS, Attack
 from zkdl.errors import WitnessError
 from zkdl.prover import prove
-from zkdl.training.witness import check_witness
+from zkdl.training.check import check_witness
 
 
 def _cases() -> Iterator[object]:

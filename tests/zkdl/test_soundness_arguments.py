@@ -14,7 +14,7 @@ from zkdl.errors import Reason, WitnessError
 from zkdl.protocol import opening as honest_opening
 from zkdl.protocol.claims import BlockPart
 from zkdl.prover.channel import ProverChannel, SecretRows
-from zkdl.training.witness import check_witness
+from zkdl.training.check import check_witness
 
 
 @pytest.mark.parametrize("ranges", ["bits", "lookup"])

@@ -18,28 +18,19 @@ Source: Haboeck (2022), Papini and Haboeck (2023).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from zkdl import arithmetic as za
 from zkdl.errors import Reason
 from zkdl.protocol.arguments import quadratic, sumcheck
 from zkdl.protocol.channel import Channel, Handle, Section
 from zkdl.protocol.claims import BlockPart, Claims, DataPart, Part
 from zkdl.protocol.instance import Instance
+from zkdl.protocol.points import LookupChallenges
 from zkdl.protocol.publics import eq, eq_index, prefix
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.work import Work
 
 TREES = ("cells", "data", "table")
 """The three fraction sums: cells, numbers of the used records, table entries."""
-
-
-@dataclass(frozen=True)
-class LookupChallenges:
-    """alpha and beta of the identity."""
-
-    alpha: int
-    beta: int
 
 
 def tree_vars(instance: Instance, tree: str) -> int:

@@ -12,37 +12,15 @@ random combination of all of them; narrower layers join in later rounds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from zkdl.protocol.arguments import quadratic, random_combination, sumcheck
 from zkdl.protocol.channel import Channel, Handle, Section
 from zkdl.protocol.claims import BlockPart, Claims, Part
 from zkdl.protocol.instance import Instance
+from zkdl.protocol.points import MatmulPoints
 from zkdl.protocol.publics import eq, prefix
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.work import Work
-
-
-@dataclass
-class MatmulPoints:
-    """Challenges of the matrix products and the claims they leave, by layer.
-
-    ``forward[l]`` is A_l(rho_t, tau_b, rho_l), ``backward[l]`` G_l at the same place;
-    ``weight[l]`` is W_l(rho_t; rho_{l-1}, y_l), ``weight_back[l]`` W_l(rho_t; y_{l-1}, rho_l) and
-    ``bias[l]`` bias_l(rho_t; y_l).
-    """
-
-    tau_b: list[int]
-    tau_t: list[int]
-    y: list[int]
-    powers: list[int] = field(default_factory=list)
-    rho_t: list[int] = field(default_factory=list)
-    rho: list[int] = field(default_factory=list)
-    forward: dict[int, Handle] = field(default_factory=dict)
-    backward: dict[int, Handle] = field(default_factory=dict)
-    weight: dict[int, Handle] = field(default_factory=dict)
-    weight_back: dict[int, Handle] = field(default_factory=dict)
-    bias: dict[int, Handle] = field(default_factory=dict)
 
 
 def limb_parts(

@@ -11,7 +11,7 @@ degree three over (b, s).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,28 +21,11 @@ from zkdl.protocol.arguments import quadratic, random_combination, sumcheck
 from zkdl.protocol.channel import Channel, Handle, Section
 from zkdl.protocol.claims import BlockPart, Claims, Part
 from zkdl.protocol.instance import Instance
-from zkdl.protocol.matmul import MatmulPoints, claimed_scalars
+from zkdl.protocol.matmul import claimed_scalars
+from zkdl.protocol.points import MatmulPoints, UpdatePoints
 from zkdl.protocol.publics import Point, less_than
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.work import Work
-
-
-@dataclass
-class UpdatePoints:
-    """Challenges of the updates and the claims they leave, by layer.
-
-    With sigma = (sigma_b, sigma_s): ``forward_rho[l]`` is A_l(sigma, rho_l), ``forward_y[l]``
-    A_l(sigma, y_l), ``backward_y[l]`` G_l(sigma, y_l) and ``backward_rho[l]`` G_l(sigma, rho_l).
-    """
-
-    matmul: MatmulPoints
-    powers: list[int] = field(default_factory=list)
-    sigma_b: list[int] = field(default_factory=list)
-    sigma_s: list[int] = field(default_factory=list)
-    forward_rho: dict[int, Handle] = field(default_factory=dict)
-    forward_y: dict[int, Handle] = field(default_factory=dict)
-    backward_y: dict[int, Handle] = field(default_factory=dict)
-    backward_rho: dict[int, Handle] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

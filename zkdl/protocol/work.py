@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zkdl.protocol.arguments import Rounds
 from zkdl.protocol.claims import Part
-
-if TYPE_CHECKING:
-    from zkdl.protocol.lookup import LookupChallenges
-    from zkdl.protocol.matmul import MatmulPoints
-    from zkdl.protocol.update import UpdatePoints
-    from zkdl.protocol.zkrelu import ReluPoints
+from zkdl.protocol.points import LookupChallenges, MatmulPoints, ReluPoints, UpdatePoints
 
 
 class Work(Protocol):

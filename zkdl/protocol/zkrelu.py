@@ -11,31 +11,18 @@ claims go to the opening as they are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from zkdl.protocol.arguments import quadratic, random_combination, sumcheck
 from zkdl.protocol.channel import Channel, Handle, Section
 from zkdl.protocol.claims import BlockPart, Claims, DataPart, Part, batch_rows
 from zkdl.protocol.instance import Instance
 from zkdl.protocol.matmul import claimed_scalars, padding_factor, rescaled_parts
+from zkdl.protocol.points import ReluPoints, UpdatePoints
 from zkdl.protocol.publics import eq
 from zkdl.protocol.transcript import FR_MODULUS as R
-from zkdl.protocol.update import UpdatePoints
 from zkdl.protocol.work import Work
 
 PLACES = ("product", "rho", "y")
 """p1, p2, p3."""
-
-
-@dataclass
-class ReluPoints:
-    """Points and coefficients of the Hadamard sumcheck.
-
-    ``weights[(tensor, layer)]`` lists (coefficient, place) with tensor ``"A"`` or ``"G"``.
-    """
-
-    update: UpdatePoints
-    weights: dict[tuple[str, int], list[tuple[int, str]]] = field(default_factory=dict)
 
 
 def place_point(instance: Instance, update: UpdatePoints, place: str, layer: int) -> tuple[int, ...]:

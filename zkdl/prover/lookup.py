@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from zkdl import arithmetic as za
 from zkdl.protocol.instance import Instance
-from zkdl.protocol.lookup import TREES, LookupChallenges
+from zkdl.protocol.lookup import TREES
+from zkdl.protocol.points import LookupChallenges
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.prover.rounds import ProductRounds, Term
 from zkdl.prover.tensors import Tensors

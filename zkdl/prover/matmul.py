@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from zkdl import arithmetic as za
 from zkdl.protocol.instance import Instance
-from zkdl.protocol.matmul import MatmulPoints, bias_factor
+from zkdl.protocol.matmul import bias_factor
+from zkdl.protocol.points import MatmulPoints
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.prover.rounds import ProductRounds, Term
 from zkdl.prover.tensors import Tensors

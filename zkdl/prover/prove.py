@@ -19,8 +19,8 @@ from zkdl.prover.channel import ProverChannel, SecretRows
 from zkdl.prover.randomness import OSRandomness, Randomness
 from zkdl.prover.tensors import Tensors
 from zkdl.prover.work import ProverWork
+from zkdl.training.check import check_witness as check_relation
 from zkdl.training.witness import Witness
-from zkdl.training.witness import check_witness as check_relation
 
 Progress = Callable[[str, float], None]
 

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from zkdl import arithmetic as za
 from zkdl.protocol.instance import Instance
+from zkdl.protocol.points import UpdatePoints
 from zkdl.protocol.transcript import FR_MODULUS as R
-from zkdl.protocol.update import UpdatePoints, update_terms
+from zkdl.protocol.update import update_terms
 from zkdl.prover.matmul import Slices, bind_width
 from zkdl.prover.rounds import ProductRounds, Term
 from zkdl.prover.tensors import Tensors

@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from zkdl import arithmetic as za
 from zkdl.protocol.claims import DataPart, Part
 from zkdl.protocol.instance import Instance
-from zkdl.protocol.lookup import LookupChallenges
-from zkdl.protocol.matmul import MatmulPoints
 from zkdl.protocol.opening import poly_vars
+from zkdl.protocol.points import LookupChallenges, MatmulPoints, ReluPoints, UpdatePoints
 from zkdl.protocol.transcript import FR_MODULUS as R
-from zkdl.protocol.update import UpdatePoints
-from zkdl.protocol.zkrelu import ReluPoints, place_point
+from zkdl.protocol.zkrelu import place_point
 from zkdl.prover import matmul, update
 from zkdl.prover.lookup import FractionTrees
 from zkdl.prover.rounds import ProductRounds, Term

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +20,7 @@ from zkdl.protocol.commitment import blind_base, commit_rows, row_bases
 from zkdl.protocol.layout import Block, weight_rows, weight_stack
 from zkdl.protocol.sampling import batches
 from zkdl.protocol.statement import Statement
-
-if TYPE_CHECKING:
-    from zkdl.training.witness import Witness
+from zkdl.training.witness import Witness
 
 __all__ = ["check_commitments", "commit_data", "commit_final"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,7 @@ from zkdl.protocol.initial import initial_weights
 from zkdl.protocol.sampling import batches
 from zkdl.protocol.statement import POINT_BYTES, Statement
 from zkdl.training.trainer import StepTensors, Trainer
-
-if TYPE_CHECKING:
-    from zkdl.training.witness import Witness
+from zkdl.training.witness import Witness
 
 __all__ = ["check_relation"]
 

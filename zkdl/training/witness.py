@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from zkdl.errors import FormatError, InputError
+from zkdl.errors import FormatError
 from zkdl.protocol.files import write_whole
-from zkdl.protocol.statement import Statement
 from zkdl.training.npz import pack_npz, read_npz
 from zkdl.training.trainer import StepTensors
 
-__all__ = ["Witness", "check_witness"]
+__all__ = ["Witness"]
 
 Ints = NDArray[np.int64]
 _LISTS = (
@@ -109,32 +108,6 @@ class Witness:
                 yield f"{name}_{index}", array
         yield "data_blinds", self.data_blinds
         yield "final_blinds", self.final_blinds
-
-
-def check_witness(statement: Statement, witness: Witness, *, commitments: bool = True) -> None:
-    """Recompute the whole relation from the data and refuse a witness that differs anywhere.
-
-    Args:
-        statement: What is claimed.
-        witness: What is said to fulfil it.
-        commitments: Whether to open the commitments of the statement too.
-
-    Raises:
-        InputError: The statement is not valid, or the arguments are no statement and witness.
-        WitnessError: The first violated rule, with its step and layer.
-    """
-    from zkdl.training import relation
-
-    if not isinstance(statement, Statement):
-        raise InputError(f"statement must be a zkdl.Statement, got {type(statement).__name__}")
-    if not isinstance(witness, Witness):
-        raise InputError(f"witness must be a Witness, got {type(witness).__name__}")
-    statement.validate()
-    relation.check_relation(statement, witness)
-    if commitments:
-        from zkdl.training.commitments import check_commitments
-
-        check_commitments(statement, witness)
 
 
 def _narrow(array: NDArray) -> NDArray:
