@@ -36,10 +36,11 @@ def reference():
 
 @pytest.mark.parametrize(("delta", "limit"), [(0.0, 0.044), (1e-6, 0.020)])
 def test_error_on_the_reference_mixture(reference, delta, limit):
+    # Seeded noise and a mean over releases: one release of 150 queries strays by 6 percent of its error.
     X, Y, exact = reference
-    kde = dpkit.KDE(X, epsilon=1.0, delta=delta)
-    assert np.abs(kde.query(Y) / exact - 1.0).mean() < limit
-    assert np.abs(kde.query(Y, normalized=True) * len(X) / exact - 1.0).mean() < limit
+    releases = [seeded(X, seed, epsilon=1.0, delta=delta) for seed in range(4)]
+    assert np.mean([np.abs(r.query(Y) / exact - 1.0) for r in releases]) < limit
+    assert np.mean([np.abs(r.query(Y, normalized=True) * len(X) / exact - 1.0) for r in releases]) < limit
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
