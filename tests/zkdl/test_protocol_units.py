@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.zkdl.adversaries import guards
 from tests.zkdl.adversaries.arguments import argue
 from tests.zkdl.adversaries.cases import train
+from tests.zkdl.arithmetic import twins
 from zkdl import arithmetic as za
 from zkdl.errors import Reason
 from zkdl.protocol import publics
@@ -250,7 +251,7 @@ def test_public_polynomials_are_the_extensions_of_their_indicators(data) -> None
     assert publics.eq(a, b) == mle([mle([int(i == j) for i in range(1 << n)], a) for j in range(1 << n)], b)
     less = [mle([int(i < j) for i in range(1 << n)], a) for j in range(1 << n)]
     assert publics.less_than(a, b) == mle(less, b)
-    assert publics.eq_table(a) == za.Fr.to_ints(za.multilinear.eq_table(a))
+    assert twins.eq_table(a) == za.Fr.to_ints(za.multilinear.eq_table(a))
 
 
 @settings(max_examples=20, deadline=None)

@@ -106,24 +106,20 @@ def quadratic(
     transcripts; perfect zero knowledge for an honest verifier.
     """
     ch.note(label, 1)
-    factors = list({id(a): a for _, a, _ in terms}.values())
+    factors = {id(a): a for _, a, _ in terms}
     masks = ch.scalars(f"{label}/mask", len(factors))
-    mask_of = {id(a): x for a, x in zip(factors, masks, strict=True)}
+    mask_of = dict(zip(factors, masks, strict=True))
 
     def cross_term() -> list[int]:
         return [sum(k * ch.value(mask_of[id(a)]) * ch.value(b) for k, a, b in terms) % R]
 
     (cross,) = ch.scalars(f"{label}/cross", 1, cross_term)
     e = ch.challenge(f"{label}/e")
-    opened = {key: ch.reveal(f"{label}/factor", e * a + mask_of[key], reason) for key, a in _keyed(factors)}
+    opened = {key: ch.reveal(f"{label}/factor", e * a + mask_of[key], reason) for key, a in factors.items()}
     rest = -e % R * target - cross
     for k, a, b in terms:
         rest = rest + k * opened[id(a)] % R * b
     ch.reveal_as(f"{label}/equation", rest, 0, reason)
-
-
-def _keyed(handles: Sequence[Handle]) -> list[tuple[int, Handle]]:
-    return [(id(handle), handle) for handle in handles]
 
 
 def inner_product(

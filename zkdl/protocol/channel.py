@@ -20,12 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkdl.errors import Reason
+from zkdl.protocol.transcript import Transcript
 
 T = TypeVar("T")
 Array = NDArray[np.uint64]
 Handle = Any
 Vector = Any
 Rows = Any
+
+POINT_BYTES = 48
+SCALAR_BYTES = 32
+"""Sizes on the wire: a compressed point, a scalar."""
 
 
 class Section(StrEnum):
@@ -105,6 +110,29 @@ class Channel(Protocol):
 
     def fold_end(self, reason: Reason, label: str, argument: FoldTranscript) -> None:
         """Record the equation that closes an inner-product argument."""
+
+
+class TranscriptChannel:
+    """What both sides do alike: absorb public data and draw challenges.
+
+    Args:
+        transcript: the hash chain, fresh.
+    """
+
+    def __init__(self, transcript: Transcript) -> None:
+        self._transcript = transcript
+
+    def absorb(self, label: str, data: bytes) -> None:
+        self._transcript.absorb(label.encode(), data)
+
+    def challenge(self, label: str) -> int:
+        return self._transcript.challenge(label.encode())
+
+    def challenges(self, label: str, count: int) -> list[int]:
+        return [self.challenge(label) for _ in range(count)]
+
+    def note(self, label: str, numerator: int) -> None:
+        """Soundness terms are for the report only."""
 
 
 class FoldTranscript:

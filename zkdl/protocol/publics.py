@@ -69,12 +69,3 @@ def less_than(a: Point, b: Point) -> int:
         out = (out + run * y * (1 - x)) % R
         run = run * (1 - x - y + 2 * x * y) % R
     return out
-
-
-def eq_table(point: Point) -> list[int]:
-    """All eq(point, i) as integers; for small tables only (the arithmetic package has the fast one)."""
-    table = [1]
-    for x in point:
-        high = [v * x % R for v in table]
-        table = [(v - h) % R for v, h in zip(table, high, strict=True)] + high
-    return table

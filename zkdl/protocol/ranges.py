@@ -11,6 +11,7 @@ rest. This is the paper's way: slow, simple, the baseline.
 
 from __future__ import annotations
 
+from zkdl import arithmetic as za
 from zkdl.protocol.arguments import quadratic, sumcheck
 from zkdl.protocol.channel import Channel, Section
 from zkdl.protocol.claims import BlockPart, Claims, DataPart, Part
@@ -24,8 +25,6 @@ from zkdl.protocol.work import Work
 
 def _recomposition(ch: Channel, instance: Instance) -> tuple[list[Part], list[Part], int]:
     """Parts of both sides at a random point, and the offset of the records."""
-    from zkdl import arithmetic as za
-
     settings = instance.statement.settings
     z = ch.challenges("ranges/z", instance.batch_vars + instance.step_vars + max(instance.width_vars))
     records = len(instance.used_records)

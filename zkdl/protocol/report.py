@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkdl.errors import Reason
-from zkdl.protocol.channel import FoldTranscript, Section
+from zkdl.protocol.channel import POINT_BYTES, SCALAR_BYTES, FoldTranscript, Section
 from zkdl.protocol.instance import Instance
 from zkdl.protocol.proof import HEADER_BYTES, SECTION_HEADER_BYTES
 from zkdl.protocol.schedule import run
@@ -68,11 +68,11 @@ class CountingChannel:
         self.sizes[self._current] += size
 
     def scalars(self, label: str, count: int, values: Any = None) -> list[_Counted]:
-        self._count(48 * count)
+        self._count(POINT_BYTES * count)
         return [_Counted() for _ in range(count)]
 
     def rows(self, label: str, count: int, matrix: Any = None) -> _Counted:
-        self._count(48 * count)
+        self._count(POINT_BYTES * count)
         return _Counted()
 
     def known_rows(self, name: str) -> _Counted:
@@ -82,22 +82,22 @@ class CountingChannel:
         return rows
 
     def points(self, label: str, count: int, points: Any = None) -> list[int]:
-        self._count(48 * count)
+        self._count(POINT_BYTES * count)
         return [0] * count
 
     def clear(self, label: str, count: int, values: Any = None) -> list[int]:
-        self._count(32 * count)
+        self._count(SCALAR_BYTES * count)
         return [1] * count
 
     def value(self, handle: _Counted) -> int:
         return 0
 
     def reveal(self, label: str, handle: _Counted, reason: Reason | None = None) -> int:
-        self._count(64)
+        self._count(2 * SCALAR_BYTES)
         return 1
 
     def reveal_as(self, label: str, handle: _Counted, value: int, reason: Reason | None = None) -> None:
-        self._count(32)
+        self._count(SCALAR_BYTES)
 
     def fold_start(self, vector: Any, weights: Any, claim: Any, base: int) -> None:
         """Nothing is folded."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from zkdl.errors import InputError
 from zkdl.protocol import bounds, statement_json
+from zkdl.protocol.channel import POINT_BYTES
 from zkdl.protocol.files import write_whole
 from zkdl.protocol.layout import MAX_ROW_BITS, MIN_ROW_BITS, weight_stack
 from zkdl.protocol.settings import Settings, as_learning_rate
@@ -22,7 +23,6 @@ __all__ = ["BACKEND", "LOSS", "POINT_BYTES", "VERSION", "Statement"]
 VERSION = 1
 BACKEND = "bls12-381/hyrax"
 LOSS = "squared_error"
-POINT_BYTES = 48
 
 _MAX_LAYERS = 64
 _MAX_WIDTH = 1 << 20

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zkdl import arithmetic as za
 from zkdl.errors import Reason
-from zkdl.protocol.channel import FoldTranscript, Section
+from zkdl.protocol.channel import SCALAR_BYTES, FoldTranscript, Section, TranscriptChannel
 from zkdl.protocol.commitment import commit_rows, commit_values
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.transcript import Transcript
@@ -76,7 +76,7 @@ class SecretRows:
     blinds: Array
 
 
-class ProverChannel:
+class ProverChannel(TranscriptChannel):
     """Implements `zkdl.protocol.channel.Channel` for the prover.
 
     Args:
@@ -86,7 +86,7 @@ class ProverChannel:
     """
 
     def __init__(self, transcript: Transcript, known: dict[str, SecretRows], randomness: Randomness) -> None:
-        self._transcript = transcript
+        super().__init__(transcript)
         self._known = known
         self._randomness = randomness
         self.sections: dict[Section, bytearray] = {}
@@ -95,18 +95,6 @@ class ProverChannel:
     def section(self, section: Section) -> None:
         self._current = self.sections.setdefault(section, bytearray())
         self._transcript.absorb(b"section", section.encode())
-
-    def absorb(self, label: str, data: bytes) -> None:
-        self._transcript.absorb(label.encode(), data)
-
-    def challenge(self, label: str) -> int:
-        return self._transcript.challenge(label.encode())
-
-    def challenges(self, label: str, count: int) -> list[int]:
-        return [self.challenge(label) for _ in range(count)]
-
-    def note(self, label: str, numerator: int) -> None:
-        """Soundness terms are for the report only."""
 
     def compute(self, work: Callable[[], T]) -> T:
         return work()
@@ -150,7 +138,7 @@ class ProverChannel:
     def clear(self, label: str, count: int, values: Callable[[], Sequence[int]] | None = None) -> list[int]:
         assert values is not None
         out = [v % R for v in values()]
-        self._write(label, b"".join(v.to_bytes(32, "little") for v in out))
+        self._write(label, b"".join(v.to_bytes(SCALAR_BYTES, "little") for v in out))
         return out
 
     def value(self, handle: Secret) -> int:
@@ -170,6 +158,6 @@ class ProverChannel:
     def fold_end(self, reason: Reason, label: str, argument: FoldTranscript) -> None:
         """Nothing to check on this side."""
 
-    def finished(self) -> dict[str, Any]:
-        """Section bytes by name, in order."""
-        return {str(k): bytes(v) for k, v in self.sections.items()}
+    def finished(self) -> dict[Section, bytes]:
+        """The bytes of every section, in order."""
+        return {section: bytes(data) for section, data in self.sections.items()}

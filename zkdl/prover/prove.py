@@ -88,5 +88,4 @@ def prove(
     end = time.perf_counter()
     marks = [("witness", start), *channel.starts, ("end", end)]
     phases = {name: later - at for (name, at), (_, later) in itertools.pairwise(marks)}
-    sections = {section: bytes(data) for section, data in channel.sections.items()}
-    return Proof(encode(ranges, statement.digest(), sections), phases)
+    return Proof(encode(ranges, statement.digest(), channel.finished()), phases)

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from zkdl import arithmetic as za
 from zkdl.errors import ProofRejected, Reason
-from zkdl.protocol.channel import SECTION_REASON, FoldTranscript, Section
+from zkdl.protocol.channel import (
+    POINT_BYTES,
+    SCALAR_BYTES,
+    SECTION_REASON,
+    FoldTranscript,
+    Section,
+    TranscriptChannel,
+)
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.transcript import Transcript
 from zkdl.verifier.decode import read_points, read_scalars
@@ -19,8 +26,6 @@ from zkdl.verifier.equations import BLIND, VALUE, Equations, Form
 
 T = TypeVar("T")
 Array = NDArray[np.uint64]
-POINT_BYTES = 48
-SCALAR_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class RowsForm:
     count: int
 
 
-class VerifierChannel:
+class VerifierChannel(TranscriptChannel):
     """Implements `zkdl.protocol.channel.Channel` for the verifier.
 
     Args:
@@ -48,7 +53,7 @@ class VerifierChannel:
         equations: Equations,
         known: dict[str, RowsForm],
     ) -> None:
-        self._transcript = transcript
+        super().__init__(transcript)
         self._sections = sections
         self._equations = equations
         self._known = known
@@ -84,18 +89,6 @@ class VerifierChannel:
     @property
     def _reason(self) -> Reason:
         return SECTION_REASON[self._section] if self._section else Reason.SECTION
-
-    def absorb(self, label: str, data: bytes) -> None:
-        self._transcript.absorb(label.encode(), data)
-
-    def challenge(self, label: str) -> int:
-        return self._transcript.challenge(label.encode())
-
-    def challenges(self, label: str, count: int) -> list[int]:
-        return [self.challenge(label) for _ in range(count)]
-
-    def note(self, label: str, numerator: int) -> None:
-        """Soundness terms are for the report only."""
 
     def compute(self, work: Callable[[], T]) -> None:
         """The verifier computes nothing secret."""

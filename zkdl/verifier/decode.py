@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from zkdl import arithmetic as za
 from zkdl.errors import ProofRejected, Reason
+from zkdl.protocol.channel import SCALAR_BYTES
 from zkdl.protocol.transcript import FR_MODULUS as R
 
 
@@ -34,7 +35,7 @@ def read_scalars(data: bytes, label: str) -> list[int]:
     Raises:
         ProofRejected: with reason ``scalar-not-canonical``.
     """
-    out = [int.from_bytes(data[k : k + 32], "little") for k in range(0, len(data), 32)]
+    out = [int.from_bytes(data[k : k + SCALAR_BYTES], "little") for k in range(0, len(data), SCALAR_BYTES)]
     for value in out:
         if value >= R:
             raise ProofRejected(
