@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -108,7 +109,8 @@ def _program(symbol: str, values: Sequence[np.ndarray]) -> str:
             parameters.append("long")
             call.append(f"{int(value)}L")
             continue
-        assert value.nbytes % 8 == 0 and value.flags.c_contiguous
+        assert value.nbytes % 8 == 0
+        assert value.flags.c_contiguous
         words = ",".join(f"0x{int(word):x}UL" for word in value.view(np.uint64))
         text.append(f"static word a{k}[{value.nbytes // 8}] __attribute__((aligned(64))) = {{{words}}};")
         # numba passes an array as: meminfo, parent, items, bytes an item, data, shape, strides.
@@ -157,23 +159,12 @@ def _boot(work: Path) -> str:
     command = ["bochs", "-q", "-f", "bochsrc", "-rc", "debugger"]
     # It ends with an error status by itself: the shutdown port counts as a panic.
     done = subprocess.run(
-        command,
-        cwd=work,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=300,
-        stdin=subprocess.PIPE,
+        command, cwd=work, capture_output=True, text=True, errors="replace", timeout=300, input=""
     )
-    lines = [
-        line
-        for line in done.stdout.splitlines()
-        if len(line) == 16 and not set(line) - set("0123456789abcdef")
-    ]
     log = (work / "bochs.log").read_text(errors="replace")
-    assert "Shutdown port" in log, (
-        f"the emulated machine did not finish:\n{done.stdout[-2000:]}\n{log[-2000:]}"
-    )
+    told = f"the emulated machine did not finish:\n{done.stdout[-2000:]}\n{log[-2000:]}"
+    assert "Shutdown port" in log, told
+    lines = [line for line in done.stdout.splitlines() if re.fullmatch("[0-9a-f]{16}", line)]
     return "\n".join(lines)
 
 
