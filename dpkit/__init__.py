@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from dpkit.continual.histogram import Histogram
     from dpkit.continual.maximum import MaxSum, SumSelect
     from dpkit.ledger import Ledger
-    from dpkit.similarity.builder import KDEBuilder
-    from dpkit.similarity.kde import KDE
+    from dpkit.similarity.kde import KDE, KDEBuilder
 
 # Names that compiled kernels stand behind are imported on first use, so that `import dpkit` stays quick.
 _LAZY = {
@@ -41,7 +40,7 @@ _LAZY = {
     "DistinctCount": "dpkit.continual.derived",
     "Histogram": "dpkit.continual.histogram",
     "KDE": "dpkit.similarity.kde",
-    "KDEBuilder": "dpkit.similarity.builder",
+    "KDEBuilder": "dpkit.similarity.kde",
     "Ledger": "dpkit.ledger",
     "MaxSum": "dpkit.continual.maximum",
     "SumSelect": "dpkit.continual.maximum",

@@ -1,6 +1,5 @@
 """Private sums of kernels: public feature maps, integer sums, sealed releases."""
 
-from dpkit.similarity.builder import KDEBuilder
-from dpkit.similarity.kde import KDE
+from dpkit.similarity.kde import KDE, KDEBuilder
 
 __all__ = ["KDE", "KDEBuilder"]

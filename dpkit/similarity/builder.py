@@ -1,32 +1,57 @@
-"""Building a private kernel sum in chunks and shards: exact integers that leave only under noise."""
+"""Building a private sum in chunks and shards: exact integers that leave only under noise."""
 
 import os
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, Generic, NoReturn, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dpkit.errors import ArgumentError, BudgetSpentError, DpkitError, MergeError
+from dpkit.guarantee import Guarantee
 from dpkit.noise import NoiseSource, OSNoise
-from dpkit.similarity.calibration import add_noise
 from dpkit.similarity.inputs import check_points
-from dpkit.similarity.settings import KDESettings
-from dpkit.similarity.sums import add_contributions, tiles
 
-if TYPE_CHECKING:
-    from dpkit.similarity.kde import KDE
-
-__all__ = ["KDEBuilder"]
+__all__ = ["Builder", "Settings"]
 
 
-class KDEBuilder:
-    """Adds records, chunk by chunk, to the exact sums of a kernel-sum release that is still to come.
+class Settings(Protocol):
+    """What a builder needs to know of a structure: its public map, and the noise that its promise needs."""
 
-    Made by `KDE.builder(...)`. The exact sums are private: a builder cannot be copied, pickled or printed,
-    belongs to the process that made it, and is emptied when it releases or is merged into another, so that no
-    record is ever released twice or counted twice.
+    @property
+    def columns(self) -> int:
+        """The number of columns of a record."""
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """What the release promises."""
+
+    def blank(self) -> NDArray[np.uint64]:
+        """Return the sums over no records."""
+
+    def add(self, sums: NDArray[np.uint64], records: NDArray[Any]) -> None:
+        """Add the contributions of records to the sums, modulo 2^64, in place."""
+
+    def noisy(
+        self, sums: NDArray[np.uint64], count: int, source: NoiseSource
+    ) -> dict[str, NDArray[np.int64]]:
+        """Return the integers of a release: the sums under noise."""
+
+    def to_public(self) -> dict[str, Any]:
+        """Return the public parameters as JSON-ready values."""
+
+
+S = TypeVar("S", bound=Settings)
+R = TypeVar("R")
+
+
+class Builder(Generic[S, R]):
+    """Adds records, chunk by chunk, to the exact sums of a release that is still to come.
+
+    Made by `KDE.builder(...)` or `DistanceSum.builder(...)`. The exact sums are private: a builder cannot be
+    copied, pickled or printed, belongs to the process that made it, and is emptied when it releases or is
+    merged into another, so that no record is ever released twice or counted twice.
 
     *Privacy*: nothing is private before `release`; treat a builder like the data itself.
 
@@ -38,46 +63,41 @@ class KDEBuilder:
         KDE(kernel='gaussian', bandwidth=1.0, d=2, features=64, PureDP(epsilon=1.0, neighbours='add-remove'))
     """
 
-    __slots__ = ("_count", "_lock", "_process", "_settings", "_spent", "_sums", "_tiles", "_wrap")
+    __slots__ = ("_count", "_lock", "_process", "_settings", "_spent", "_sums", "_wrap")
+    _what = "dpkit"
 
-    def __init__(
-        self,
-        settings: KDESettings,
-        wrap: "Callable[[KDESettings, NDArray[np.int64], int, str], KDE]",
-    ) -> None:
+    def __init__(self, settings: S, wrap: Callable[[S, dict[str, NDArray[np.int64]], str], R]) -> None:
         self._settings = settings
         self._wrap = wrap
         self._lock = threading.RLock()
         self._process = os.getpid()
         self._spent = ""
         self._count = 0
-        self._sums = np.zeros((2, settings.features.features), dtype=np.uint64)
-        self._tiles = tiles(settings.features.words)
+        self._sums = settings.blank()
 
-    def update(self, X: ArrayLike) -> "KDEBuilder":
+    def update(self, X: ArrayLike) -> Self:
         """Add the records of a chunk, (rows, d) real, and return the builder.
 
         Infinities and out-of-range coordinates saturate (or clip to the bounds), NaN becomes the middle of
-        the
-        bounds or 0: record content never raises.
+        the bounds or 0: record content never raises.
 
         Raises:
             ArgumentError: wrong shape or dtype.
             BudgetSpentError: the builder has released, was merged into another, or an update was interrupted.
         """
-        records = check_points(X, "X", self._settings.features.columns)
+        records = check_points(X, "X", self._settings.columns)
         with self._lock:
             self._check_open()
             try:
-                add_contributions(self._sums, records, self._settings.features, self._tiles)
+                self._settings.add(self._sums, records)
                 self._count += len(records)
             except BaseException:
                 # Some records may be in and some not; trying the chunk again could count one twice.
-                self._empty("interrupted during an update")[0][:] = 0
+                self._empty("interrupted during an update")[0][...] = 0
                 raise
         return self
 
-    def merge(self, other: "KDEBuilder") -> "KDEBuilder":
+    def merge(self, other: "Builder[S, R]") -> Self:
         """Take over another builder's records and return this builder; the other is emptied and spent.
 
         Raises:
@@ -85,8 +105,8 @@ class KDEBuilder:
             MergeError: the public parameters differ, or `other` is this builder.
             BudgetSpentError: either builder is spent.
         """
-        if not isinstance(other, KDEBuilder):
-            raise ArgumentError(f"other must be a KDE builder, got {type(other).__name__}")
+        if not isinstance(other, type(self)):
+            raise ArgumentError(f"other must be a {self._what} builder, got {type(other).__name__}")
         if other is self:
             raise MergeError("a builder cannot be merged with itself: its records would count twice")
         first, second = sorted((self, other), key=id)
@@ -97,10 +117,10 @@ class KDEBuilder:
             sums, count = other._empty("merged into another builder")
             self._sums += sums
             self._count += count
-            sums[:] = 0
+            sums[...] = 0
         return self
 
-    def release(self, unsafe_noise: NoiseSource | None = None) -> "KDE":
+    def release(self, unsafe_noise: NoiseSource | None = None) -> R:
         """Add noise to every sum and the count, once, and return the sealed release; the builder is spent.
 
         Args:
@@ -118,16 +138,16 @@ class KDEBuilder:
             sums, count = self._empty("released")
         source = OSNoise() if unsafe_noise is None else unsafe_noise
         try:
-            noisy = add_noise(sums, count, settings.calibration, source)
+            noisy = settings.noisy(sums, count, source)
         finally:
-            sums[:] = 0
+            sums[...] = 0
         origin = "operating-system" if isinstance(source, OSNoise) else "UNSAFE test noise"
-        return self._wrap(settings, noisy["sums"][0], int(noisy["count"][0]), origin)
+        return self._wrap(settings, noisy, origin)
 
     def _empty(self, why: str) -> tuple[NDArray[np.uint64], int]:
         """Mark the builder spent and hand its exact sums to the caller, keeping none."""
         sums, count = self._sums, self._count
-        self._sums, self._count, self._spent = np.zeros((2, 0), dtype=np.uint64), 0, why
+        self._sums, self._count, self._spent = np.zeros(0, dtype=np.uint64), 0, why
         return sums, count
 
     def _check_open(self) -> None:
@@ -141,7 +161,7 @@ class KDEBuilder:
                 "this builder belongs to the process that made it; a fork would spend the same budget twice"
             )
 
-    def _check_same(self, other: KDESettings) -> None:
+    def _check_same(self, other: S) -> None:
         mine, theirs = self._settings.to_public(), other.to_public()
         different = [name for name in mine if mine[name] != theirs[name]]
         if different:
@@ -154,9 +174,9 @@ class KDEBuilder:
     __copy__ = __deepcopy__ = __reduce__ = __reduce_ex__ = __getstate__ = _refuse
 
     def __repr__(self) -> str:
-        features = self._settings.features
         state = self._spent or "open"
-        return (
-            f"KDEBuilder(kernel={features.kernel!r}, bandwidth={features.bandwidth!r}, d={features.columns}, "
-            f"features={features.features}, {self._settings.guarantee!r}, {state})"
-        )
+        return f"{type(self).__name__}({self._describe()}, {self._settings.guarantee!r}, {state})"
+
+    def _describe(self) -> str:
+        """Return the public parameters that identify the structure."""
+        return f"d={self._settings.columns}"

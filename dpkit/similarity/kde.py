@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 from dpkit.errors import FormatError
 from dpkit.guarantee import Guarantee
 from dpkit.release import Sealed, read_file, seal, unseal, write_atomically
-from dpkit.similarity.builder import KDEBuilder
+from dpkit.similarity.builder import Builder
 from dpkit.similarity.inputs import check_neighbours, check_points
 from dpkit.similarity.settings import KDESettings
-from dpkit.similarity.sums import answer, tiles
+from dpkit.similarity.sums import answer
 
-__all__ = ["KDE"]
+__all__ = ["KDE", "KDEBuilder"]
 
 _FEWEST_BLOCKS = 16
 
@@ -97,6 +97,10 @@ class KDE:
         made = builder.update(records).release()
         self._adopt(made._settings, made._sums, made._count, made._origin)
 
+    @classmethod
+    def _released(cls, settings: KDESettings, noisy: dict[str, NDArray[np.int64]], origin: str) -> "KDE":
+        return cls._of(settings, noisy["sums"], int(noisy["count"][0]), origin)
+
     @staticmethod
     def builder(
         *,
@@ -110,7 +114,7 @@ class KDE:
         features: int | None = None,
         public_seed: int = 0,
         expected_records: int | None = None,
-    ) -> KDEBuilder:
+    ) -> "KDEBuilder":
         """Return an empty builder: `update` it with chunks, `merge` shards, `release` it once.
 
         Args:
@@ -128,7 +132,7 @@ class KDE:
             public_seed,
             expected_records,
         )
-        return KDEBuilder(settings, KDE._of)
+        return KDEBuilder(settings, KDE._released)
 
     @classmethod
     def _of(cls, settings: KDESettings, sums: NDArray[np.int64], count: int, origin: str) -> "KDE":
@@ -140,7 +144,6 @@ class KDE:
         self._settings, self._count, self._origin = settings, count, origin
         self._sums = np.ascontiguousarray(sums)
         self._sums.flags.writeable = False
-        self._tiles = tiles(settings.features.words)
 
     @property
     def guarantee(self) -> Guarantee:
@@ -247,7 +250,7 @@ class KDE:
         m, block = self.features, self._settings.features.block
         if m < _FEWEST_BLOCKS * block:
             block = 1
-        moments = answer(self._sums, queries, self._settings.features, self._tiles, block)
+        moments = answer(self._sums, queries, self._settings.features, self._settings.tiles, block)
         means = moments[:, 0] / m
         if m == 1:
             return means, np.full(len(means), np.inf)
@@ -307,4 +310,18 @@ class KDE:
         return (
             f"KDE(kernel={self.kernel!r}, bandwidth={self.bandwidth!r}, d={self.d}, "
             f"features={self.features}, {self.guarantee!r}{unsafe})"
+        )
+
+
+class KDEBuilder(Builder[KDESettings, KDE]):
+    """Adds records, chunk by chunk, to a kernel sum that is still to come; made by `KDE.builder(...)`."""
+
+    __slots__ = ()
+    _what = "KDE"
+
+    def _describe(self) -> str:
+        features = self._settings.features
+        return (
+            f"kernel={features.kernel!r}, bandwidth={features.bandwidth!r}, d={features.columns}, "
+            f"features={features.features}"
         )

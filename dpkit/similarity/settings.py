@@ -1,12 +1,17 @@
 """The public parameters of a private kernel sum: checked once, compared on merge, written to the file."""
 
+import functools
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dpkit.errors import ArgumentError, FormatError
 from dpkit.guarantee import Guarantee, guarantee_from_dict
-from dpkit.similarity.calibration import Calibration, calibrate
+from dpkit.noise import NoiseSource
+from dpkit.similarity.calibration import Calibration, add_noise, calibrate
 from dpkit.similarity.fourier import FourierMap
 from dpkit.similarity.inputs import (
     check_bounds,
@@ -18,6 +23,7 @@ from dpkit.similarity.inputs import (
 )
 from dpkit.similarity.kernels import KERNELS
 from dpkit.similarity.sizing import MAX_FEATURES, choose_features
+from dpkit.similarity.sums import add_contributions, tiles
 
 __all__ = ["AVAILABLE_KERNELS", "KDESettings"]
 
@@ -83,6 +89,31 @@ class KDESettings:
             features.sensitivity_l1, features.sensitivity_l2_squared, epsilon, delta, neighbours
         )
         return cls(features, epsilon, delta, neighbours, calibration, guarantee)
+
+    @property
+    def columns(self) -> int:
+        """The number of columns of a record."""
+        return self.features.columns
+
+    @functools.cached_property
+    def tiles(self) -> NDArray[np.int64]:
+        """The public frequencies as the loops want them."""
+        return tiles(self.features.words)
+
+    def blank(self) -> NDArray[np.uint64]:
+        """Return the sums over no records: cosine sums, sine sums."""
+        return np.zeros((2, self.features.features), dtype=np.uint64)
+
+    def add(self, sums: NDArray[np.uint64], records: NDArray[Any]) -> None:
+        """Add the contributions of records to the sums, modulo 2^64, in place."""
+        add_contributions(sums, records, self.features, self.tiles)
+
+    def noisy(
+        self, sums: NDArray[np.uint64], count: int, source: NoiseSource
+    ) -> dict[str, NDArray[np.int64]]:
+        """Return `sums` (2, m) and `count` (1,) under the noise of the calibration."""
+        drawn = add_noise(sums, count, self.calibration, source)
+        return {"sums": drawn["sums"][0], "count": drawn["count"]}
 
     def to_public(self) -> dict[str, Any]:
         """Return the settings as JSON-ready values."""

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import dpkit
 from dpkit.cli import app
-from dpkit.similarity.builder import KDEBuilder
+from dpkit.similarity.kde import KDEBuilder
 
 
 @pytest.fixture
