@@ -41,14 +41,17 @@ __all__ = [
     "instruction",
     "is_canonical",
     "is_zero",
+    "lanes",
     "load",
     "low_word",
     "mul",
     "neg",
     "same_elements",
     "select",
+    "spread",
     "square",
     "store",
+    "store_sum",
     "sub",
 ]
 
@@ -236,6 +239,44 @@ def load(typing_context: Any, tag: Any, array: Any, index: Any) -> Any:
 @instruction
 def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
     """Write element number `index` of a flat array of limbs."""
+    _check_flat(array)
+    element = same_elements(value)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _limb_pointer(context, builder, array, args[0], args[1], element.limbs)
+        builder.store(args[2], builder.bitcast(pointer, element.integer.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), codegen
+
+
+@instruction
+def lanes(typing_context: Any, tag: Any) -> Any:
+    """How many elements a value of this tag holds: a loop steps by so many."""
+    element = BY_TAG[tag]
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_constant(types.intp, element.lanes)
+
+    return types.intp(tag), codegen
+
+
+@instruction
+def spread(typing_context: Any, tag: Any, array: Any, index: Any) -> Any:
+    """Element number `index` in every lane; for one lane the same as `load`."""
+    _check_flat(array)
+    element = BY_TAG[tag]
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _limb_pointer(context, builder, array, args[1], args[2], element.limbs)
+        return builder.load(builder.bitcast(pointer, element.integer.as_pointer()), align=8)
+
+    return element(tag, array, types.intp), codegen
+
+
+@instruction
+def store_sum(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+    """Write the sum over the lanes of `value` as element number `index`; for one lane the same as `store`."""
     _check_flat(array)
     element = same_elements(value)
 

@@ -34,6 +34,8 @@ class Element(types.Type):
         self.symbol = f"zkdl_{name}"
         self.modulus = modulus
         self.limbs = limbs
+        # How many elements one value holds.
+        self.lanes = 1
         self.bits = 64 * limbs
         self.integer = ir.IntType(self.bits)
         # -p^-1 mod 2^64, the factor that clears the lowest limb in a Montgomery step.
