@@ -4,7 +4,6 @@ Half of the releases choose the attack (which statistic, which threshold, which 
 measure it, so the bounds are honest whatever was tried.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpkit.audit.statistics import clopper_pearson, epsilon_lower_bound, rho_lower_bound
+from dpkit.audit.events import best_event, certify
 from dpkit.errors import ArgumentError
 from dpkit.guarantee import ApproxDP, Guarantee, PureDP
 
 __all__ = ["AuditReport", "Mechanism", "audit"]
 
 Pair = tuple[str, NDArray[Any], NDArray[Any]]
-_TAIL = np.linspace(0.002, 0.05, 25)
-_LEVELS = np.concatenate([_TAIL, np.linspace(0.06, 0.94, 89), 1.0 - _TAIL[::-1]])
 
 
 @dataclass(frozen=True)
@@ -87,32 +84,6 @@ def _statistics(
     )
 
 
-def _loss(objective: str, low: float, high: float, delta: float) -> float:
-    return epsilon_lower_bound(low, high, delta) if objective == "epsilon" else rho_lower_bound(low, high)
-
-
-def _best_event(
-    p: NDArray[np.float64], q: NDArray[np.float64], objective: str, delta: float
-) -> tuple[float, float]:
-    """Return (threshold, value) of the event {score > threshold} that looks strongest on training scores."""
-    best = (math.inf, -math.inf)
-    for threshold in np.unique(np.quantile(np.concatenate([p, q]), _LEVELS, method="lower")):
-        hits, misses = int((p > threshold).sum()), int((q > threshold).sum())
-        low, high = _wilson_low(hits, p.size), 1.0 - _wilson_low(q.size - misses, q.size)
-        value = _loss(objective, low, high, delta)
-        if value > best[1]:
-            best = (float(threshold), value)
-    return best
-
-
-def _wilson_low(hits: int, trials: int, z: float = 3.0) -> float:
-    """A quick lower bound for choosing events; the certified one is Clopper-Pearson's."""
-    share = hits / trials
-    centre = share + z * z / (2 * trials)
-    radius = z * math.sqrt(share * (1.0 - share) / trials + z * z / (4 * trials * trials))
-    return max(0.0, (centre - radius) / (1.0 + z * z / trials))
-
-
 def audit(
     mechanism: Mechanism, pairs: Sequence[Pair], runs: int = 20_000, confidence: float = 0.999
 ) -> AuditReport:
@@ -139,27 +110,18 @@ def audit(
     delta = promised.delta if isinstance(promised, ApproxDP) else 0.0
     error = (1.0 - confidence) / (4 * len(pairs))  # two objectives, two bounds each
     half = runs // 2
-    best = {"epsilon": (-math.inf, "", ""), "rho": (-math.inf, "", "")}
+    best = dict.fromkeys(("epsilon", "rho"), (-np.inf, "", ""))
     for pair in pairs:
         outputs = [np.asarray(mechanism.run(records, runs)) for records in pair[1:]]
         train, test = [z[:half] for z in outputs], [z[half:] for z in outputs]
         scores = list(_statistics(mechanism, pair, *train))
         for objective in best:
-            choices = []
-            for name, score in scores:
-                first, second = score(train[0]), score(train[1])
-                choices.append((*_best_event(first, second, objective, delta), name, score, 1.0))
-                choices.append((*_best_event(-second, -first, objective, delta), name, score, -1.0))
-            threshold, _, name, score, sign = max(choices, key=lambda choice: choice[1])
-            sides = [sign * score(z) for z in (test if sign > 0 else test[::-1])]
-            hits = [int((s > threshold).sum()) for s in sides]
-            low = clopper_pearson(hits[0], len(sides[0]), error)[0]
-            high = clopper_pearson(hits[1], len(sides[1]), error)[1]
-            bound = (
-                epsilon_lower_bound(low, high, delta)
-                if objective == "epsilon"
-                else rho_lower_bound(low, high)
-            )
+            choices = [
+                (best_event(score(train[0]), score(train[1]), objective, delta), name, score)
+                for name, score in scores
+            ]
+            event, name, score = max(choices, key=lambda choice: choice[0].value)
+            bound = certify(event, score(test[0]), score(test[1]), objective, delta, error).value
             if bound > best[objective][0]:
                 best[objective] = (bound, pair[0], name)
     epsilon, rho = best["epsilon"], best["rho"]

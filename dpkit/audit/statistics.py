@@ -7,10 +7,11 @@ is.
 """
 
 import math
+from statistics import NormalDist
 
 from dpkit.errors import ArgumentError
 
-__all__ = ["clopper_pearson", "epsilon_lower_bound", "rho_lower_bound"]
+__all__ = ["clopper_pearson", "epsilon_lower_bound", "mu_lower_bound", "rho_lower_bound"]
 
 _ORDERS = [1.0 + 2.0 ** (k / 4) for k in range(-24, 33)]
 
@@ -109,3 +110,18 @@ def rho_lower_bound(p_low: float, q_high: float) -> float:
         divergence = (top + math.log(sum(math.exp(t - top) for t in terms))) / (order - 1.0)
         best = max(best, divergence / order)
     return best
+
+
+def mu_lower_bound(p_low: float, q_high: float) -> float:
+    """Return the least mu of Gaussian DP compatible with those probabilities: z(p) - z(q), z = Phi^-1.
+
+    Example:
+        >>> round(mu_lower_bound(0.8413447460685429, 0.5), 6)
+        1.0
+    """
+    if p_low <= q_high or q_high >= 1.0 or p_low <= 0.0:
+        return 0.0
+    if q_high <= 0.0 or p_low >= 1.0:
+        return math.inf
+    normal = NormalDist()
+    return normal.inv_cdf(p_low) - normal.inv_cdf(q_high)
