@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import multilinear_kernels as kernels
+from . import round_kernels as kernels
 from .field import Fr, flat_limbs
 from .threads import over_range
 
