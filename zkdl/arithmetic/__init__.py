@@ -4,6 +4,7 @@ Everything takes and gives arrays: elements of Fr are `(..., 4)` uint64, of Fq `
 """
 
 from . import g1, multilinear, sumcheck
+from .backend import get_backend, set_backend
 from .errors import DecodeError, NotCanonical, NotInSubgroup, NotOnCurve, PointAtInfinity
 from .field import Field, Fq, Fr
 from .fixed_base import FixedBase
@@ -23,10 +24,12 @@ __all__ = [
     "PointAtInfinity",
     "g1",
     "generators",
+    "get_backend",
     "get_threads",
     "msm",
     "msm_rows",
     "multilinear",
+    "set_backend",
     "set_threads",
     "sumcheck",
 ]

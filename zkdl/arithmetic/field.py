@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import field_kernels as kernels
+from .backend import switched
 from .device.words import FQ_TAG, FR_TAG, Q_MODULUS, R_MODULUS
 from .errors import DecodeError, NotCanonical
 from .threads import over_range
@@ -75,6 +76,7 @@ class Field:
         width = self.nbytes
         return [int.from_bytes(raw[k : k + width], "little") for k in range(0, len(raw), width)]
 
+    @switched("field.from_int64")
     def from_int64(self, values: np.ndarray) -> np.ndarray:
         """An array of signed machine integers as elements.
 
@@ -128,10 +130,12 @@ class Field:
 
     # Constants and samples -------------------------------------------------------------------------------
 
+    @switched("field.zeros")
     def zeros(self, n: int) -> np.ndarray:
         """n zeros."""
         return np.zeros((n, self.limbs), np.uint64)
 
+    @switched("field.ones")
     def ones(self, n: int) -> np.ndarray:
         """n ones."""
         return np.repeat(self._one, n, axis=0)
@@ -149,18 +153,22 @@ class Field:
 
     # Arithmetic ------------------------------------------------------------------------------------------
 
+    @switched("field.add")
     def add(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """a + b."""
         return self._binary(kernels.add_many, a, b)
 
+    @switched("field.sub")
     def sub(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """a - b."""
         return self._binary(kernels.sub_many, a, b)
 
+    @switched("field.mul")
     def mul(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """a b, element by element."""
         return self._binary(kernels.mul_many, a, b)
 
+    @switched("field.square")
     def square(self, a: np.ndarray) -> np.ndarray:
         """a^2."""
         flat = self._flat(a)
@@ -170,6 +178,7 @@ class Field:
         )
         return out.reshape(np.shape(a))
 
+    @switched("field.neg")
     def neg(self, a: np.ndarray) -> np.ndarray:
         """-a."""
         flat = self._flat(a)
@@ -177,10 +186,12 @@ class Field:
         kernels.neg_many(self.tag, out, flat, flat.size // self.limbs)
         return out.reshape(np.shape(a))
 
+    @switched("field.scale")
     def scale(self, a: np.ndarray, factor: int) -> np.ndarray:
         """factor a for one Python integer of any size or sign."""
         return self._binary(kernels.mul_many, a, self.from_ints([factor])[0])
 
+    @switched("field.inverse")
     def inverse(self, a: np.ndarray) -> np.ndarray:
         """1 / a for every element, with one inversion and three products each.
 
@@ -194,6 +205,7 @@ class Field:
             raise ZeroDivisionError(f"a: element {bad} is zero and has no inverse in {self.name}")
         return out.reshape(np.shape(a))
 
+    @switched("field.sum")
     def sum(self, a: np.ndarray) -> np.ndarray:
         """The sum of all elements, `(1, limbs)`."""
         flat = self._flat(a)
@@ -201,6 +213,7 @@ class Field:
         kernels.sum_many(self.tag, out.reshape(-1), flat, flat.size // self.limbs)
         return out
 
+    @switched("field.inner")
     def inner(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """The inner product of two arrays with equally many elements, `(1, limbs)`."""
         left, right = self._flat(a), self._flat(b)

@@ -26,6 +26,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import msm_kernels as kernels
+from .backend import switched
 from .field import Fr, as_int64, flat_limbs
 from .segments import add_indexed, flat_points, horner, segment_sums
 from .threads import over_range
@@ -40,6 +41,7 @@ _LARGEST_TABLE = 256 << 20
 _TABLE_BYTES = 64 << 20
 
 
+@switched("msm")
 def msm(points: np.ndarray, scalars: np.ndarray) -> np.ndarray:
     """The sum of scalars[i] points[i].
 
@@ -77,6 +79,7 @@ def msm(points: np.ndarray, scalars: np.ndarray) -> np.ndarray:
     return msm_rows(points, array.reshape(1, n))
 
 
+@switched("msm_rows")
 def msm_rows(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """For each row of an integer matrix, the sum over j of matrix[row, j] points[j].
 

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from . import multilinear_kernels as kernels
+from .backend import switched
 from .field import Fr, as_int64, flat_limbs
 from .threads import over_range
 
@@ -34,6 +35,7 @@ def _variables(entries: int, name: str) -> int:
     return entries.bit_length() - 1
 
 
+@switched("multilinear.eq_table")
 def eq_table(point: Point) -> np.ndarray:
     """The values of eq(point, b) = product over i of (point_i b_i + (1 - point_i)(1 - b_i)) on the cube.
 
@@ -62,6 +64,7 @@ def eq_table(point: Point) -> np.ndarray:
     return out
 
 
+@switched("multilinear.evaluate")
 def evaluate(table: np.ndarray, point: Point) -> int:
     """The polynomial's value at a point.
 
@@ -82,6 +85,7 @@ def evaluate(table: np.ndarray, point: Point) -> int:
     return _inner(eq_table(coordinates.reshape(-1, 4)).reshape(-1), flat)
 
 
+@switched("multilinear.eval_int")
 def eval_int(table: np.ndarray, point: Point) -> int:
     """The value at a point of a polynomial whose table holds signed 64-bit integers.
 
@@ -104,6 +108,7 @@ def _check_point(entries: int, coordinates: int, name: str) -> None:
         raise ValueError(f"point: expected {wanted} coordinates for {entries} entries, got {coordinates}")
 
 
+@switched("multilinear.fold_high")
 def fold_high(table: np.ndarray, r: int) -> np.ndarray:
     """Bind the highest variable to r: entry i becomes t[i] + r (t[i + h] - t[i]), h = half the length.
 
@@ -134,6 +139,7 @@ def _inner(a: np.ndarray, b: np.ndarray) -> int:
     return sum(over_range(part, a.size // 4, _GRAIN)) % Fr.modulus
 
 
+@switched("multilinear.matvec")
 def matvec(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
     """Integer matrix times element vector: out[i] = sum over j of matrix[i, j] vector[j].
 
@@ -158,6 +164,7 @@ def matvec(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
     return out
 
 
+@switched("multilinear.vecmat")
 def vecmat(vector: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Element vector times integer matrix: out[j] = sum over i of vector[i] matrix[i, j].
 
@@ -180,6 +187,7 @@ def vecmat(vector: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return out
 
 
+@switched("multilinear.inner_int")
 def inner_int(values: np.ndarray, elements: np.ndarray) -> int:
     """The inner product of integers and elements, sum over i of values[i] elements[i].
 

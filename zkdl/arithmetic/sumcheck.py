@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import round_kernels as kernels
+from .backend import switched
 from .field import Fr, flat_limbs
 from .threads import over_range
 
@@ -40,6 +41,7 @@ def _sums(call: Callable[[np.ndarray, int, int], Any], count: int, half: int) ->
     return [sum(column) for column in zip(*over_range(part, half, _GRAIN), strict=True)]
 
 
+@switched("sumcheck.round_quadratic")
 def round_quadratic(f: np.ndarray, g: np.ndarray) -> list[int]:
     """The coefficients [c0, c1, c2] of the round polynomial of f g.
 
@@ -59,6 +61,7 @@ def round_quadratic(f: np.ndarray, g: np.ndarray) -> list[int]:
     return [at_0 % _P, (at_1 - at_0 - top) % _P, top % _P]
 
 
+@switched("sumcheck.round_cubic")
 def round_cubic(e: np.ndarray, f: np.ndarray, g: np.ndarray) -> list[int]:
     """The coefficients [c0, c1, c2, c3] of the round polynomial of e f g.
 
