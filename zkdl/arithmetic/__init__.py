@@ -5,6 +5,7 @@ Everything takes and gives arrays: elements of Fr are `(..., 4)` uint64, of Fq `
 
 from . import g1, multilinear, sumcheck
 from .backend import get_backend, set_backend
+from .blocks import combine_blocks
 from .errors import DecodeError, NotCanonical, NotInSubgroup, NotOnCurve, PointAtInfinity
 from .field import Field, Fq, Fr
 from .fixed_base import FixedBase
@@ -22,6 +23,7 @@ __all__ = [
     "NotInSubgroup",
     "NotOnCurve",
     "PointAtInfinity",
+    "combine_blocks",
     "g1",
     "generators",
     "get_backend",

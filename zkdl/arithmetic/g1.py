@@ -13,6 +13,7 @@ import numpy as np
 
 from . import curve_kernels, g1_kernels
 from .device.power import exponent_digits
+from .endomorphism import BETA
 from .errors import DecodeError, NotCanonical, NotInSubgroup, NotOnCurve, PointAtInfinity
 from .field import Fq, Fr
 from .segments import add_indexed, flat_points, normalised, segment_sums
@@ -22,8 +23,6 @@ _GENERATOR = (
     0x17F1D3A73197D7942695638C4FA9AC0FC3688C4F9774B905A14E3A3F171BAC586C55E83FF97A1AEFFB3AF00ADB22C6BB,
     0x08B3F481E3AAA0F1A09E30ED741D8AE4FCF5E095D5D00AF600DB18CB2C04B3EDD03CC744A2888AE40CAA232946C5E7E1,
 )
-# The cube root of unity for which (beta x, y) = -z^2 (x, y) on the subgroup.
-_BETA = Fq.from_ints([0x5F19672FDF76CE51BA69C6076A0F77EADDB3A93BE6F89688DE17D813620A00022E01FFFFFFFEFFFE])[0]
 _FOUR = Fq.from_ints([4])[0]
 _SQUARE_ROOT = exponent_digits((Fq.modulus + 1) // 4)
 
@@ -137,7 +136,7 @@ def in_subgroup(points: np.ndarray) -> np.ndarray:
     """
     flat = flat_points(points)
     status = np.empty(flat.size // 12, np.uint8)
-    over_range(lambda i, j: g1_kernels.in_subgroup_many(status, flat, _BETA, i, j), status.size, 8)
+    over_range(lambda i, j: g1_kernels.in_subgroup_many(status, flat, BETA, i, j), status.size, 8)
     return status.astype(bool)
 
 
@@ -213,7 +212,7 @@ def from_bytes(
     out, status = np.empty((n, 12), np.uint64), np.empty(n, np.uint8)
     target = out.reshape(-1)
     over_range(
-        lambda i, j: g1_kernels.decode(target, status, plain, signs, _FOUR, _BETA, _SQUARE_ROOT, i, j), n, 4
+        lambda i, j: g1_kernels.decode(target, status, plain, signs, _FOUR, BETA, _SQUARE_ROOT, i, j), n, 4
     )
     _refuse(status, allow_infinity)
     return out

@@ -27,7 +27,8 @@ import numpy as np
 
 from . import msm_kernels as kernels
 from .backend import switched
-from .field import Fr, as_int64, flat_limbs
+from .endomorphism import BETA
+from .field import as_int64, flat_limbs
 from .segments import add_indexed, flat_points, horner, segment_sums
 from .threads import over_range
 
@@ -71,7 +72,7 @@ def msm(points: np.ndarray, scalars: np.ndarray) -> np.ndarray:
             raise ValueError(f"scalars: expected {n} of them, one for each point, got {plain.size // 4}")
         if n == 0:
             return np.zeros((1, 12), np.uint64)
-        return _buckets(flat, *_centred(plain), n)
+        return _halved(flat, plain, n)
     if array.ndim != 1 or array.shape[0] != n:
         raise ValueError(
             f"scalars: expected shape ({n}, 4) of field elements or ({n},) of integers, got {array.shape}"
@@ -181,21 +182,21 @@ def _plan(rows: int, columns: int, low: int, high: int, ready: Collection[int] =
 # Buckets -------------------------------------------------------------------------------------------------
 
 
-def _centred(scalars: np.ndarray) -> tuple[np.ndarray, int, np.ndarray, int]:
-    """Magnitudes (4 words each), word count, signs and largest magnitude of Fr elements in (-r/2, r/2)."""
-    raw = np.frombuffer(Fr.to_bytes(scalars.reshape(-1, 4)), np.uint64).reshape(-1, 4)
-    half = (Fr.modulus - 1) // 2
-    # The top words decide the sign except within 2^-63 of the middle, where either sign will do.
-    signs = raw[:, 3] > np.uint64(half >> 192)
-    flipped = np.frombuffer(Fr.to_bytes(Fr.neg(scalars.reshape(-1, 4))), np.uint64).reshape(-1, 4)
-    magnitudes = np.where(signs[:, None], flipped, raw)
-    largest = 0
-    for k in range(3, -1, -1):
-        top = int(magnitudes[:, k].max())
-        if top:
-            largest = ((top + 1) << (64 * k)) - 1
-            break
-    return magnitudes.reshape(-1), 4, signs.astype(np.uint8), largest
+def _halved(points: np.ndarray, scalars: np.ndarray, n: int) -> np.ndarray:
+    """One row of Fr elements: every scalar as two signed halves, on P and on psi(P)."""
+    words, signs = np.empty((n, 2, 2), np.uint64), np.empty((n, 2), np.uint8)
+    flat_words, flat_signs = words.reshape(-1), signs.reshape(-1)
+    over_range(lambda i, j: kernels.split_scalars(flat_words, flat_signs, scalars, i, j), n, 4096)
+    top = words.max(axis=0)
+    if not top[1].any():
+        # Small scalars: nothing in the upper halves.
+        return _buckets(
+            points, words[:, 0].reshape(-1), 2, signs[:, 0].copy(), int(top[0, 0]) | int(top[0, 1]) << 64, n
+        )
+    twisted = np.empty(24 * n, np.uint64)
+    over_range(lambda i, j: kernels.twist(twisted, points, BETA, i, j), n, 4096)
+    largest = ((int(top[:, 1].max()) + 1) << 64) - 1
+    return _buckets(twisted, flat_words, 2, flat_signs, largest, 2 * n)
 
 
 def _buckets(

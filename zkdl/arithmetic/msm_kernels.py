@@ -7,6 +7,31 @@ from typing import Any
 import numpy as np
 
 from .device.compile import kernel
+from .device.elements import FQ_TAG, FR_TAG, load, mul, neg, store, unit
+from .device.halves import halves
+
+
+@kernel
+def split_scalars(words: Any, signs: Any, scalars: Any, start: int, stop: int) -> None:
+    """The halves of each scalar as magnitudes of two words, and their signs (uint8, 1 for minus)."""
+    for i in range(start, stop):
+        store(words, i, halves(mul(load(FR_TAG, scalars, i), unit(FR_TAG))))
+        for half in range(2):
+            top = words[4 * i + 2 * half + 1]
+            signs[2 * i + half] = top >> np.uint64(63)
+            words[4 * i + 2 * half + 1] = top & np.uint64(0x7FFFFFFFFFFFFFFF)
+
+
+@kernel
+def twist(out: Any, points: Any, beta: Any, start: int, stop: int) -> None:
+    """P and psi(P) = (beta x, -y) side by side; infinity stays infinity."""
+    factor = load(FQ_TAG, beta, 0)
+    for i in range(start, stop):
+        x, y = load(FQ_TAG, points, 2 * i), load(FQ_TAG, points, 2 * i + 1)
+        store(out, 4 * i, x)
+        store(out, 4 * i + 1, y)
+        store(out, 4 * i + 2, mul(x, factor))
+        store(out, 4 * i + 3, neg(y))
 
 
 @kernel
