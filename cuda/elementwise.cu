@@ -1,22 +1,22 @@
-// Field operations on arrays, one element a thread: out[i] = a[i] op b[i].
+// Field operations on arrays, one element a thread at a time: out[i] = a[i] op b[i].
 //
-// The body of each kernel is a function of (thread index, n); a host build loops over the index instead of
-// launching a grid (entries `host_*`, same arguments). Unary operations take any readable array for b.
-#include "field.cuh"
+// Launch contract: cuda/README.md. Unary operations take any readable array for b.
+#include "inverse.cuh"
+#include "launch.cuh"
 
 namespace zkdl {
 
 #define ZKDL_BINARY(name)                                                                          \
     struct name##_op {                                                                             \
         template <class M>                                                                         \
-        ZKDL_FN static Element<M> apply(const Element<M>& a, const Element<M>& b) {                \
-            return name(a, b);                                                                     \
+        ZKDL_FN static Element<M> apply(const Element<M>& a, const Element<M>* b) {                \
+            return name(a, load(b));                                                               \
         }                                                                                          \
     };
 #define ZKDL_UNARY(name)                                                                           \
     struct name##_op {                                                                             \
         template <class M>                                                                         \
-        ZKDL_FN static Element<M> apply(const Element<M>& a, const Element<M>&) {                  \
+        ZKDL_FN static Element<M> apply(const Element<M>& a, const Element<M>*) {                  \
             return name(a);                                                                        \
         }                                                                                          \
     };
@@ -26,35 +26,59 @@ ZKDL_BINARY(mul)
 ZKDL_UNARY(neg)
 ZKDL_UNARY(sqr)
 ZKDL_UNARY(halve)
+ZKDL_UNARY(to_montgomery)
+ZKDL_UNARY(from_montgomery)
 
 template <class Op, class M>
-ZKDL_FN void elementwise(const Element<M>* a, const Element<M>* b, Element<M>* out, u64 i, u64 n) {
-    if (i < n) out[i] = Op::apply(load(a + i), load(b + i));
+ZKDL_FN void elementwise(const Place& at, const Element<M>* a, const Element<M>* b, Element<M>* out, u64 n) {
+    for (u64 i = at.thread(); i < n; i += at.threads()) store(out + i, Op::apply(load(a + i), b + i));
+}
+
+ZKDL_FN void scale(const Place& at, const Fr* a, const Fr* s, Fr* out, u64 n) {
+    const Fr factor = load(s);
+    for (u64 i = at.thread(); i < n; i += at.threads()) store(out + i, mul(load(a + i), factor));
+}
+
+ZKDL_FN void add_scaled(const Place& at, Fr* out, const Fr* a, const Fr* s, u64 n) {
+    const Fr factor = load(s);
+    for (u64 i = at.thread(); i < n; i += at.threads())
+        store(out + i, add(load(out + i), mul(load(a + i), factor)));
+}
+
+ZKDL_FN void fill(const Place& at, const Fr* s, Fr* out, u64 n) {
+    const Fr value = load(s);
+    for (u64 i = at.thread(); i < n; i += at.threads()) store(out + i, value);
+}
+
+template <class Int>
+ZKDL_FN void from_integers(const Place& at, const Int* values, Fr* out, u64 n) {
+    for (u64 i = at.thread(); i < n; i += at.threads()) store(out + i, from_signed<ModulusFr>(values[i]));
 }
 
 }  // namespace zkdl
 
-#if defined(__CUDACC__)
-#define ZKDL_ENTRY(name, field)                                                                    \
-    extern "C" __global__ void name##_##field(const zkdl::field* a, const zkdl::field* b,          \
-                                              zkdl::field* out, zkdl::u64 n) {                     \
-        zkdl::elementwise<zkdl::name##_op>(a, b, out, (zkdl::u64)blockIdx.x * blockDim.x + threadIdx.x, n); \
-    }
-#else
-#define ZKDL_ENTRY(name, field)                                                                    \
-    extern "C" void host_##name##_##field(const zkdl::field* a, const zkdl::field* b,              \
-                                          zkdl::field* out, zkdl::u64 n) {                         \
-        for (zkdl::u64 i = 0; i < n; i++) zkdl::elementwise<zkdl::name##_op>(a, b, out, i, n);     \
-    }
-#endif
+using zkdl::Fq;
+using zkdl::Fr;
+using zkdl::i32;
+using zkdl::i64;
+using zkdl::u64;
 
-#define ZKDL_ENTRIES(field) \
-    ZKDL_ENTRY(add, field)  \
-    ZKDL_ENTRY(sub, field)  \
-    ZKDL_ENTRY(mul, field)  \
-    ZKDL_ENTRY(neg, field)  \
-    ZKDL_ENTRY(sqr, field)  \
-    ZKDL_ENTRY(halve, field)
+#define ZKDL_OPERATION(name)                                                                       \
+    ZKDL_KERNEL(name##_Fr, 4, (const Fr* a, const Fr* b, Fr* out, u64 n),                          \
+                zkdl::elementwise<zkdl::name##_op>(at, a, b, out, n))                              \
+    ZKDL_KERNEL(name##_Fq, 4, (const Fq* a, const Fq* b, Fq* out, u64 n),                          \
+                zkdl::elementwise<zkdl::name##_op>(at, a, b, out, n))
+ZKDL_OPERATION(add)
+ZKDL_OPERATION(sub)
+ZKDL_OPERATION(mul)
+ZKDL_OPERATION(neg)
+ZKDL_OPERATION(sqr)
+ZKDL_OPERATION(halve)
+ZKDL_OPERATION(to_montgomery)
+ZKDL_OPERATION(from_montgomery)
 
-ZKDL_ENTRIES(Fr)
-ZKDL_ENTRIES(Fq)
+ZKDL_KERNEL(scale_Fr, 4, (const Fr* a, const Fr* s, Fr* out, u64 n), zkdl::scale(at, a, s, out, n))
+ZKDL_KERNEL(add_scaled_Fr, 4, (Fr * out, const Fr* a, const Fr* s, u64 n), zkdl::add_scaled(at, out, a, s, n))
+ZKDL_KERNEL(fill_Fr, 4, (const Fr* s, Fr* out, u64 n), zkdl::fill(at, s, out, n))
+ZKDL_KERNEL(from_i32_Fr, 4, (const i32* values, Fr* out, u64 n), zkdl::from_integers(at, values, out, n))
+ZKDL_KERNEL(from_i64_Fr, 4, (const i64* values, Fr* out, u64 n), zkdl::from_integers(at, values, out, n))

@@ -12,6 +12,8 @@ namespace zkdl {
 
 typedef unsigned int u32;
 typedef unsigned long long u64;
+typedef int i32;
+typedef long long i64;
 
 #if defined(__CUDACC__)
 #define ZKDL_FN __device__ __forceinline__
@@ -137,6 +139,19 @@ ZKDL_FN Element<M> load(const Element<M>* from) {
     r = *from;
 #endif
     return r;
+}
+
+// Writes an element in 128-bit pieces on the device, for the same reason.
+template <class M>
+ZKDL_FN void store(Element<M>* to, const Element<M>& a) {
+#if defined(__CUDACC__)
+    uint4* piece = reinterpret_cast<uint4*>(to);
+    ZKDL_UNROLL
+    for (int i = 0; i < M::N / 4; i++)
+        piece[i] = make_uint4(a.w[4 * i], a.w[4 * i + 1], a.w[4 * i + 2], a.w[4 * i + 3]);
+#else
+    *to = a;
+#endif
 }
 
 // ---- additive operations ---------------------------------------------------------------------------------------

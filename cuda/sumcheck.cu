@@ -1,59 +1,136 @@
-// Sumcheck over Fr on the device: round polynomials of a product of tables, and the fold between rounds.
+// Sumcheck over Fr on the device: round polynomials of products of tables, and the fold between rounds.
 //
-// A table of length 2 h is a multilinear polynomial, index bit i <-> variable i; a round binds the HIGHEST variable,
-// so entry i pairs with entry i + h and the pair is the line t[i] + X (t[i+h] - t[i]). The round polynomial is
-// sum_{i<h} prod over tables of their lines, handed back as coefficients, constant term first.
+// Launch contract: cuda/README.md. A table of length 2 h is a multilinear polynomial, index bit i <-> variable i; a round
+// binds the HIGHEST variable, so entry i pairs with entry i + h and the pair is the line t[i] + X (t[i+h] - t[i]). The
+// round polynomial is the sum over i < h of a product of lines. It is summed as values at points (cheaper than
+// coefficients) and turned into coefficients once, at the end.
 //
-// From the second round on, fold and round run fused: one pass over memory instead of two.
-//
-// Every body is a function of (thread index, number of threads or length). Kernels that synchronise are cut into
-// phases at their barriers, so that a host build runs each phase for all threads in turn.
-#include "field.cuh"
+// From the second round on, fold and round run fused: one pass over memory instead of two. First rounds take tables
+// of small integers as they are; they become field elements at the first fold.
+#include "reduce.cuh"
+#include "wide.cuh"
 
 namespace zkdl {
-
-constexpr u32 ROUND_THREADS = 128;  // a power of two: the tree in `tree_phase` halves it
-
-// ---- bodies ----------------------------------------------------------------------------------------------------
 
 // low + r (high - low): the line of a pair at r.
 ZKDL_FN Fr line_at(const Fr& low, const Fr& high, const Fr& r) {
     return add(low, mul(r, sub(high, low)));
 }
 
-// t[i] <- t[i] + r (t[i+h] - t[i]) for i < h, in place: thread i alone touches i and i + h.
-ZKDL_FN void fold_body(Fr* t, const Fr& r, u64 half, u64 i) {
-    if (i < half) t[i] = line_at(load(t + i), load(t + i + half), r);
-}
+// The pairs of one table that the round is summed over, as `low(i)`, `high(i)`; T is Fr or an integer type.
+template <class T>
+struct Pairs {
+    const T* t;
+    u64 half;
+    ZKDL_FN T low(u64 i) const { return t[i]; }
+    ZKDL_FN T high(u64 i) const { return t[i + half]; }
+};
+template <>
+struct Pairs<Fr> {
+    const Fr* t;
+    u64 half;
+    ZKDL_FN Fr low(u64 i) const { return load(t + i); }
+    ZKDL_FN Fr high(u64 i) const { return load(t + i + half); }
+};
 
-// A round is summed as values at points (cheaper than coefficients) and turned into coefficients once, at the end.
-// `low[j]` and `high[j]` are the pair of table j, that is its line at 0 and at 1.
+// Pairs of a table of 4 half entries folded by r on the way, and written to `out` (2 half entries, may be the table
+// itself where that holds field elements): thread i alone touches i, i + half, i + 2 half and i + 3 half.
+template <class T>
+struct FoldedPairs {
+    const T* t;
+    u64 half;
+    Fr r;
+    Fr* out;
+    ZKDL_FN Fr at(u64 i) const {
+        const Pairs<T> pairs{t, 2 * half};
+        const Fr v = line_at(pairs.low(i), pairs.high(i), r);
+        store(out + i, v);
+        return v;
+    }
+    ZKDL_FN Fr low(u64 i) const { return at(i); }
+    ZKDL_FN Fr high(u64 i) const { return at(i + half); }
+};
+
+// ---- what is summed ----------------------------------------------------------------------------------------------
+
+// Integers times elements are summed unreduced; this closes the two cases over one text.
+template <class Int>
+struct Sum {
+    Wide t = wide_zero();
+    ZKDL_FN void add_term(Int value, const Fr& x) { add_product(t, value, x); }
+    ZKDL_FN Fr value() const { return reduce(t); }
+};
 
 // f g: values at 0, 1 and infinity (the coefficient of X^2).
 struct Quadratic {
-    static constexpr int factors = 2, sums = 3;
+    static constexpr int sums = 3;
 
-    ZKDL_FN static void accumulate(Fr* s, const Fr* low, const Fr* high) {
-        s[0] = add(s[0], mul(low[0], low[1]));
-        s[1] = add(s[1], mul(high[0], high[1]));
-        s[2] = add(s[2], mul(sub(high[0], low[0]), sub(high[1], low[1])));
+    template <class F, class G>
+    ZKDL_FN static void gather(Fr* s, const Place& at, u64 half, const F& f, const G& g) {
+        for (u64 i = at.thread(); i < half; i += at.threads()) {
+            const Fr f0 = f.low(i), f1 = f.high(i), g0 = g.low(i), g1 = g.high(i);
+            s[0] = add(s[0], mul(f0, g0));
+            s[1] = add(s[1], mul(f1, g1));
+            s[2] = add(s[2], mul(sub(f1, f0), sub(g1, g0)));
+        }
     }
 
-    ZKDL_FN static void finish(Fr* s) {
-        s[1] = sub(s[1], add(s[0], s[2]));
+    // f of integers.
+    ZKDL_FN static void gather(Fr* s, const Place& at, u64 half, const Pairs<i32>& f, const Pairs<Fr>& g) {
+        gather_integers(s, at, half, f, g);
     }
+    ZKDL_FN static void gather(Fr* s, const Place& at, u64 half, const Pairs<i64>& f, const Pairs<Fr>& g) {
+        gather_integers(s, at, half, f, g);
+    }
+    template <class Int>
+    ZKDL_FN static void gather_integers(Fr* s, const Place& at, u64 half, const Pairs<Int>& f, const Pairs<Fr>& g) {
+        Sum<Int> s0, s1;
+        Sum<i64> top;
+        for (u64 i = at.thread(); i < half; i += at.threads()) {
+            const Int f0 = f.low(i), f1 = f.high(i);
+            const Fr g0 = g.low(i), g1 = g.high(i);
+            s0.add_term(f0, g0);
+            s1.add_term(f1, g1);
+            top.add_term((i64)f1 - (i64)f0, sub(g1, g0));
+        }
+        s[0] = s0.value(), s[1] = s1.value(), s[2] = top.value();
+    }
+
+    ZKDL_FN static void finish(Fr* s) { s[1] = sub(s[1], add(s[0], s[2])); }
 };
 
 // e f g: values at 0, 1, -1 and infinity (the coefficient of X^3).
 struct Cubic {
-    static constexpr int factors = 3, sums = 4;
+    static constexpr int sums = 4;
 
-    ZKDL_FN static void accumulate(Fr* s, const Fr* low, const Fr* high) {
-        const Fr de = sub(high[0], low[0]), df = sub(high[1], low[1]), dg = sub(high[2], low[2]);
-        s[0] = add(s[0], mul(mul(low[0], low[1]), low[2]));
-        s[1] = add(s[1], mul(mul(high[0], high[1]), high[2]));
-        s[2] = add(s[2], mul(mul(sub(low[0], de), sub(low[1], df)), sub(low[2], dg)));
-        s[3] = add(s[3], mul(mul(de, df), dg));
+    template <class E, class F, class G>
+    ZKDL_FN static void gather(Fr* s, const Place& at, u64 half, const E& e, const F& f, const G& g) {
+        for (u64 i = at.thread(); i < half; i += at.threads()) {
+            const Fr e0 = e.low(i), e1 = e.high(i), f0 = f.low(i), f1 = f.high(i);
+            const Fr de = sub(e1, e0), df = sub(f1, f0);
+            // e f is quadratic: its values at 0 and 1 and its top coefficient c give the one at -1, 2 (a + c) - b.
+            const Fr a = mul(e0, f0), b = mul(e1, f1), c = mul(de, df), ac = add(a, c);
+            const Fr g0 = g.low(i), g1 = g.high(i), dg = sub(g1, g0);
+            s[0] = add(s[0], mul(a, g0));
+            s[1] = add(s[1], mul(b, g1));
+            s[2] = add(s[2], mul(sub(add(ac, ac), b), sub(g0, dg)));
+            s[3] = add(s[3], mul(c, dg));
+        }
+    }
+
+    // f and g of integers below 2^29 in size, so that products of values at -1 (below 9 2^58) fit into words.
+    ZKDL_FN static void gather(Fr* s, const Place& at, u64 half, const Pairs<Fr>& e, const Pairs<i32>& f,
+                               const Pairs<i32>& g) {
+        Sum<i64> s0, s1, sm, top;
+        for (u64 i = at.thread(); i < half; i += at.threads()) {
+            const Fr e0 = e.low(i), e1 = e.high(i), de = sub(e1, e0);
+            const i64 f0 = f.low(i), f1 = f.high(i), g0 = g.low(i), g1 = g.high(i);
+            s0.add_term(f0 * g0, e0);
+            s1.add_term(f1 * g1, e1);
+            sm.add_term((2 * f0 - f1) * (2 * g0 - g1), sub(e0, de));
+            top.add_term((f1 - f0) * (g1 - g0), de);
+        }
+        s[0] = s0.value(), s[1] = s1.value(), s[2] = sm.value(), s[3] = top.value();
     }
 
     // c0 + c1 + c2 + c3 = s1 and c0 - c1 + c2 - c3 = s2, with c0 = s0 and c3 = s3 known.
@@ -64,237 +141,108 @@ struct Cubic {
     }
 };
 
-template <class Round>
-ZKDL_FN void clear(Fr* s) {
-    ZKDL_UNROLL
-    for (int j = 0; j < Round::sums; j++) s[j] = zero<ModulusFr>();
-}
+// A layer of a fraction tree with the eq polynomial's factor of the round's own variable taken out: t(X) = sum over i
+// of eq[i] ((p0 + lambda q0) q1 + p1 q0)(i, X), values at 0 and infinity; the claim gives t(1).
+struct Fraction {
+    static constexpr int sums = 2;
 
-template <class Round>
-ZKDL_FN void copy_sums(Fr* to, const Fr* from) {
-    ZKDL_UNROLL
-    for (int j = 0; j < Round::sums; j++) to[j] = from[j];
-}
-
-// Phase 1 of a round: thread `thread` of `threads` sums the pairs thread, thread + threads, ... into its slot.
-template <class Round>
-ZKDL_FN void gather_phase(Fr* slot, const Fr* const* tables, u64 half, u64 thread, u64 threads) {
-    Fr s[Round::sums];
-    clear<Round>(s);
-    for (u64 i = thread; i < half; i += threads) {
-        Fr low[Round::factors], high[Round::factors];
-        ZKDL_UNROLL
-        for (int j = 0; j < Round::factors; j++) {
-            low[j] = load(tables[j] + i);
-            high[j] = load(tables[j] + i + half);
-        }
-        Round::accumulate(s, low, high);
+    ZKDL_FN static Fr term(const Fr& eq, const Fr& p0, const Fr& p1, const Fr& q0, const Fr& q1, const Fr& lambda) {
+        return mul(eq, add(mul(add(p0, mul(lambda, q0)), q1), mul(p1, q0)));
     }
-    copy_sums<Round>(slot, s);
-}
 
-// Phase 1 of a fused round: tables of length 4 h are folded by r to length 2 h, in place, and the round polynomial
-// of the folded tables is summed on the way. Thread i alone touches i, i + h, i + 2 h and i + 3 h.
-template <class Round>
-ZKDL_FN void fold_gather_phase(Fr* slot, Fr* const* tables, const Fr& r, u64 half, u64 thread, u64 threads) {
-    Fr s[Round::sums];
-    clear<Round>(s);
-    for (u64 i = thread; i < half; i += threads) {
-        Fr low[Round::factors], high[Round::factors];
-        ZKDL_UNROLL
-        for (int j = 0; j < Round::factors; j++) {
-            Fr* t = tables[j] + i;
-            low[j] = line_at(load(t), load(t + 2 * half), r);
-            high[j] = line_at(load(t + half), load(t + 3 * half), r);
-            t[0] = low[j];
-            t[half] = high[j];
-        }
-        Round::accumulate(s, low, high);
-    }
-    copy_sums<Round>(slot, s);
-}
-
-// Phase 1 of the closing reduction: the same, over what the blocks left behind.
-template <class Round>
-ZKDL_FN void collect_phase(Fr* slot, const Fr* partials, u32 blocks, u32 thread) {
-    Fr s[Round::sums];
-    clear<Round>(s);
-    for (u32 b = thread; b < blocks; b += ROUND_THREADS) {
-        ZKDL_UNROLL
-        for (int j = 0; j < Round::sums; j++) s[j] = add(s[j], load(partials + (u64)b * Round::sums + j));
-    }
-    copy_sums<Round>(slot, s);
-}
-
-// Phase 2, once for each stride ROUND_THREADS/2, ..., 2, 1 with a barrier before each.
-template <class Round>
-ZKDL_FN void tree_phase(Fr* slots, u32 thread, u32 stride) {
-    if (thread < stride) {
-        ZKDL_UNROLL
-        for (int j = 0; j < Round::sums; j++) {
-            Fr* mine = slots + thread * Round::sums + j;
-            *mine = add(load(mine), load(slots + (thread + stride) * Round::sums + j));
+    template <class Eq, class T>
+    ZKDL_FN static void gather(Fr* s, const Place& at, u64 half, const Eq& eq, const Fr& lambda, const T& p0,
+                               const T& p1, const T& q0, const T& q1) {
+        for (u64 i = at.thread(); i < half; i += at.threads()) {
+            const Fr e = eq(i);
+            const Fr a0 = p0.low(i), b0 = p1.low(i), c0 = q0.low(i), d0 = q1.low(i);
+            s[0] = add(s[0], term(e, a0, b0, c0, d0, lambda));
+            const Fr a = sub(p0.high(i), a0), b = sub(p1.high(i), b0), c = sub(q0.high(i), c0), d = sub(q1.high(i), d0);
+            s[1] = add(s[1], term(e, a, b, c, d, lambda));
         }
     }
+
+    ZKDL_FN static void finish(Fr*) {}
+};
+
+// ---- folds without a round ---------------------------------------------------------------------------------------
+
+// Thread i alone touches i and i + half, so `out` may be the table.
+template <class T>
+ZKDL_FN void fold(const Place& at, const T* t, const Fr* r, u64 half, Fr* out) {
+    const Fr challenge = load(r);
+    const Pairs<T> pairs{t, half};
+    for (u64 i = at.thread(); i < half; i += at.threads())
+        store(out + i, line_at(pairs.low(i), pairs.high(i), challenge));
 }
 
 }  // namespace zkdl
 
-#if defined(__CUDACC__)
-
-// ---- device entries --------------------------------------------------------------------------------------------
-
-namespace zkdl {
-
-template <class Round>
-ZKDL_FN void block_tree(Fr* slots) {
-    for (u32 stride = ROUND_THREADS / 2; stride > 0; stride /= 2) {
-        __syncthreads();
-        tree_phase<Round>(slots, threadIdx.x, stride);
-    }
-}
-
-// Leaves Round::sums elements a block in `partials`; slot 0 is thread 0's own, so the last step needs no barrier.
-template <class Round>
-ZKDL_FN void close_block(Fr* slots, Fr* partials) {
-    block_tree<Round>(slots);
-    if (threadIdx.x == 0) copy_sums<Round>(partials + (u64)blockIdx.x * Round::sums, slots);
-}
-
-template <class Round>
-ZKDL_FN void round_kernel(const Fr* const* tables, u64 half, Fr* partials) {
-    __shared__ Fr slots[ROUND_THREADS * Round::sums];
-    const u64 thread = (u64)blockIdx.x * ROUND_THREADS + threadIdx.x;
-    gather_phase<Round>(slots + threadIdx.x * Round::sums, tables, half, thread, (u64)gridDim.x * ROUND_THREADS);
-    close_block<Round>(slots, partials);
-}
-
-template <class Round>
-ZKDL_FN void fold_round_kernel(Fr* const* tables, const Fr* r, u64 half, Fr* partials) {
-    __shared__ Fr slots[ROUND_THREADS * Round::sums];
-    const u64 thread = (u64)blockIdx.x * ROUND_THREADS + threadIdx.x;
-    fold_gather_phase<Round>(slots + threadIdx.x * Round::sums, tables, load(r), half, thread,
-                             (u64)gridDim.x * ROUND_THREADS);
-    close_block<Round>(slots, partials);
-}
-
-template <class Round>
-ZKDL_FN void finish_kernel(const Fr* partials, u32 blocks, Fr* coefficients) {
-    __shared__ Fr slots[ROUND_THREADS * Round::sums];
-    collect_phase<Round>(slots + threadIdx.x * Round::sums, partials, blocks, threadIdx.x);
-    block_tree<Round>(slots);
-    if (threadIdx.x == 0) {
-        Round::finish(slots);
-        copy_sums<Round>(coefficients, slots);
-    }
-}
-
-}  // namespace zkdl
-
-// Any grid that covers `half` threads.
-extern "C" __global__ void fold_high(zkdl::Fr* t, const zkdl::Fr* r, zkdl::u64 half) {
-    zkdl::fold_body(t, zkdl::load(r), half, (zkdl::u64)blockIdx.x * blockDim.x + threadIdx.x);
-}
-
-// Launch rounds with ROUND_THREADS threads a block and any number of blocks; then the matching finish, ONE block.
-#define ZKDL_ROUND_ENTRY extern "C" __global__ void __launch_bounds__(zkdl::ROUND_THREADS)
-
-ZKDL_ROUND_ENTRY round_quadratic(const zkdl::Fr* f, const zkdl::Fr* g, zkdl::u64 half, zkdl::Fr* partials) {
-    const zkdl::Fr* const tables[] = {f, g};
-    zkdl::round_kernel<zkdl::Quadratic>(tables, half, partials);
-}
-ZKDL_ROUND_ENTRY fold_round_quadratic(zkdl::Fr* f, zkdl::Fr* g, const zkdl::Fr* r, zkdl::u64 half,
-                                      zkdl::Fr* partials) {
-    zkdl::Fr* const tables[] = {f, g};
-    zkdl::fold_round_kernel<zkdl::Quadratic>(tables, r, half, partials);
-}
-ZKDL_ROUND_ENTRY finish_quadratic(const zkdl::Fr* partials, zkdl::u32 blocks, zkdl::Fr* coefficients) {
-    zkdl::finish_kernel<zkdl::Quadratic>(partials, blocks, coefficients);
-}
-ZKDL_ROUND_ENTRY round_cubic(const zkdl::Fr* e, const zkdl::Fr* f, const zkdl::Fr* g, zkdl::u64 half,
-                             zkdl::Fr* partials) {
-    const zkdl::Fr* const tables[] = {e, f, g};
-    zkdl::round_kernel<zkdl::Cubic>(tables, half, partials);
-}
-ZKDL_ROUND_ENTRY fold_round_cubic(zkdl::Fr* e, zkdl::Fr* f, zkdl::Fr* g, const zkdl::Fr* r, zkdl::u64 half,
-                                  zkdl::Fr* partials) {
-    zkdl::Fr* const tables[] = {e, f, g};
-    zkdl::fold_round_kernel<zkdl::Cubic>(tables, r, half, partials);
-}
-ZKDL_ROUND_ENTRY finish_cubic(const zkdl::Fr* partials, zkdl::u32 blocks, zkdl::Fr* coefficients) {
-    zkdl::finish_kernel<zkdl::Cubic>(partials, blocks, coefficients);
-}
-
-#else
-
-// ---- host entries: the same phases, looped over ------------------------------------------------------------------
-
-namespace zkdl {
-
-template <class Round>
-void host_tree(Fr* slots) {
-    for (u32 stride = ROUND_THREADS / 2; stride > 0; stride /= 2)
-        for (u32 thread = 0; thread < stride; thread++) tree_phase<Round>(slots, thread, stride);
-}
-
-// One round: `gather(slot, thread, threads)` is its first phase.
-template <class Round, class Gather>
-void host_round(Gather gather, u32 blocks, Fr* partials, Fr* coefficients) {
-    Fr slots[ROUND_THREADS * Round::sums];
-    const u64 threads = (u64)blocks * ROUND_THREADS;
-    for (u32 block = 0; block < blocks; block++) {
-        for (u32 thread = 0; thread < ROUND_THREADS; thread++)
-            gather(slots + thread * Round::sums, (u64)block * ROUND_THREADS + thread, threads);
-        host_tree<Round>(slots);
-        copy_sums<Round>(partials + (u64)block * Round::sums, slots);
-    }
-    for (u32 thread = 0; thread < ROUND_THREADS; thread++)
-        collect_phase<Round>(slots + thread * Round::sums, partials, blocks, thread);
-    host_tree<Round>(slots);
-    Round::finish(slots);
-    copy_sums<Round>(coefficients, slots);
-}
-
-template <class Round>
-void host_plain(const Fr* const* tables, u64 half, u32 blocks, Fr* partials, Fr* coefficients) {
-    auto gather = [=](Fr* slot, u64 thread, u64 threads) {
-        gather_phase<Round>(slot, tables, half, thread, threads);
-    };
-    host_round<Round>(gather, blocks, partials, coefficients);
-}
-
-template <class Round>
-void host_fused(Fr* const* tables, const Fr* r, u64 half, u32 blocks, Fr* partials, Fr* coefficients) {
-    auto gather = [=](Fr* slot, u64 thread, u64 threads) {
-        fold_gather_phase<Round>(slot, tables, load(r), half, thread, threads);
-    };
-    host_round<Round>(gather, blocks, partials, coefficients);
-}
-
-}  // namespace zkdl
+// ---- entries -----------------------------------------------------------------------------------------------------
 
 using zkdl::Fr;
+using zkdl::i32;
+using zkdl::i64;
 using zkdl::u32;
 using zkdl::u64;
 
-extern "C" void host_fold_high(Fr* t, const Fr* r, u64 half) {
-    for (u64 i = 0; i < half; i++) zkdl::fold_body(t, zkdl::load(r), half, i);
-}
-extern "C" void host_round_quadratic(const Fr* f, const Fr* g, u64 half, u32 blocks, Fr* partials, Fr* out) {
-    const Fr* const tables[] = {f, g};
-    zkdl::host_plain<zkdl::Quadratic>(tables, half, blocks, partials, out);
-}
-extern "C" void host_round_cubic(const Fr* e, const Fr* f, const Fr* g, u64 half, u32 blocks, Fr* partials, Fr* out) {
-    const Fr* const tables[] = {e, f, g};
-    zkdl::host_plain<zkdl::Cubic>(tables, half, blocks, partials, out);
-}
-extern "C" void host_fold_round_quadratic(Fr* f, Fr* g, const Fr* r, u64 half, u32 blocks, Fr* partials, Fr* out) {
-    Fr* const tables[] = {f, g};
-    zkdl::host_fused<zkdl::Quadratic>(tables, r, half, blocks, partials, out);
-}
-extern "C" void host_fold_round_cubic(Fr* e, Fr* f, Fr* g, const Fr* r, u64 half, u32 blocks, Fr* partials, Fr* out) {
-    Fr* const tables[] = {e, f, g};
-    zkdl::host_fused<zkdl::Cubic>(tables, r, half, blocks, partials, out);
-}
+ZKDL_KERNEL(fold_high, 4, (Fr * t, const Fr* r, u64 half), zkdl::fold(at, t, r, half, t))
+ZKDL_KERNEL(fold_high_i32, 4, (const i32* t, const Fr* r, u64 half, Fr* out), zkdl::fold(at, t, r, half, out))
+ZKDL_KERNEL(fold_high_i64, 4, (const i64* t, const Fr* r, u64 half, Fr* out), zkdl::fold(at, t, r, half, out))
 
-#endif
+#define ZKDL_ROUND(name, Round, resident, parameters, ...)                                                        \
+    ZKDL_PHASED(name, resident, zkdl::Slots<zkdl::Round::sums>, zkdl::SUM_PHASES, parameters,                     \
+                zkdl::sum_phase(at, phase, shared, partials, [&](Fr* s) {                                         \
+                    using namespace zkdl;                                                                         \
+                    Round::gather(s, at, half, __VA_ARGS__);                                                      \
+                }))
+#define ZKDL_FINISH(name, Round)                                                                                  \
+    ZKDL_PHASED(name, 1, zkdl::Slots<zkdl::Round::sums>, zkdl::SUM_PHASES,                                        \
+                (const Fr* partials, u32 blocks_before, Fr* out),                                                 \
+                zkdl::finish_phase(at, phase, shared, partials, blocks_before, out,                               \
+                                   [](Fr* s) { zkdl::Round::finish(s); }))
+
+ZKDL_ROUND(round_quadratic, Quadratic, 4, (const Fr* f, const Fr* g, u64 half, Fr* partials), Pairs<Fr>{f, half},
+           Pairs<Fr>{g, half})
+ZKDL_ROUND(round_quadratic_i32, Quadratic, 3, (const i32* f, const Fr* g, u64 half, Fr* partials),
+           Pairs<i32>{f, half}, Pairs<Fr>{g, half})
+ZKDL_ROUND(round_quadratic_i64, Quadratic, 3, (const i64* f, const Fr* g, u64 half, Fr* partials),
+           Pairs<i64>{f, half}, Pairs<Fr>{g, half})
+ZKDL_ROUND(fold_round_quadratic, Quadratic, 4, (Fr * f, Fr* g, const Fr* r, u64 half, Fr* partials),
+           FoldedPairs<Fr>{f, half, load(r), f}, FoldedPairs<Fr>{g, half, load(r), g})
+ZKDL_ROUND(fold_round_quadratic_i32, Quadratic, 4,
+           (const i32* f, Fr* g, const Fr* r, u64 half, Fr* f_out, Fr* partials),
+           FoldedPairs<i32>{f, half, load(r), f_out}, FoldedPairs<Fr>{g, half, load(r), g})
+ZKDL_ROUND(fold_round_quadratic_i64, Quadratic, 4,
+           (const i64* f, Fr* g, const Fr* r, u64 half, Fr* f_out, Fr* partials),
+           FoldedPairs<i64>{f, half, load(r), f_out}, FoldedPairs<Fr>{g, half, load(r), g})
+ZKDL_FINISH(finish_quadratic, Quadratic)
+
+ZKDL_ROUND(round_cubic, Cubic, 3, (const Fr* e, const Fr* f, const Fr* g, u64 half, Fr* partials),
+           Pairs<Fr>{e, half}, Pairs<Fr>{f, half}, Pairs<Fr>{g, half})
+ZKDL_ROUND(round_cubic_i32, Cubic, 2, (const Fr* e, const i32* f, const i32* g, u64 half, Fr* partials),
+           Pairs<Fr>{e, half}, Pairs<i32>{f, half}, Pairs<i32>{g, half})
+ZKDL_ROUND(fold_round_cubic, Cubic, 3, (Fr * e, Fr* f, Fr* g, const Fr* r, u64 half, Fr* partials),
+           FoldedPairs<Fr>{e, half, load(r), e}, FoldedPairs<Fr>{f, half, load(r), f},
+           FoldedPairs<Fr>{g, half, load(r), g})
+ZKDL_ROUND(fold_round_cubic_i32, Cubic, 2,
+           (Fr * e, const i32* f, const i32* g, const Fr* r, u64 half, Fr* f_out, Fr* g_out, Fr* partials),
+           FoldedPairs<Fr>{e, half, load(r), e}, FoldedPairs<i32>{f, half, load(r), f_out},
+           FoldedPairs<i32>{g, half, load(r), g_out})
+ZKDL_FINISH(finish_cubic, Cubic)
+
+ZKDL_ROUND(round_fraction, Fraction, 3,
+           (const Fr* eq, const Fr* p0, const Fr* p1, const Fr* q0, const Fr* q1, const Fr* lambda, u64 half,
+            Fr* partials),
+           [&](u64 i) { return load(eq + i); }, load(lambda), Pairs<Fr>{p0, half}, Pairs<Fr>{p1, half},
+           Pairs<Fr>{q0, half}, Pairs<Fr>{q1, half})
+ZKDL_ROUND(fold_round_fraction, Fraction, 3,
+           (Fr * eq, Fr* p0, Fr* p1, Fr* q0, Fr* q1, const Fr* lambda, const Fr* r, u64 half, Fr* partials),
+           [&](u64 i) {
+               const Fr e = add(load(eq + i), load(eq + i + half));
+               store(eq + i, e);
+               return e;
+           },
+           load(lambda), FoldedPairs<Fr>{p0, half, load(r), p0}, FoldedPairs<Fr>{p1, half, load(r), p1},
+           FoldedPairs<Fr>{q0, half, load(r), q0}, FoldedPairs<Fr>{q1, half, load(r), q1})
+ZKDL_FINISH(finish_fraction, Fraction)

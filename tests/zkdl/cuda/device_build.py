@@ -55,11 +55,14 @@ def _nvrtc_library():
 
 def nvrtc_compile(library, source: Path, kind):
     """Compile through NVRTC as CuPy would, headers as text; kind "compute" for PTX, "sm" for cubin."""
-    header = (source.parent / "field.cuh").read_bytes()
+    files = sorted(source.parent.glob("*.cuh"))
+    kind_of_list = ctypes.c_char_p * len(files)
+    headers = kind_of_list(*(path.read_bytes() for path in files))
+    names = kind_of_list(*(path.name.encode() for path in files))
     program = ctypes.c_void_p()
-    headers, names = (ctypes.c_char_p * 1)(header), (ctypes.c_char_p * 1)(b"field.cuh")
     text, name = source.read_bytes(), source.name.encode()
-    _ok(library, library.nvrtcCreateProgram(ctypes.byref(program), text, name, 1, headers, names))
+    created = library.nvrtcCreateProgram(ctypes.byref(program), text, name, len(files), headers, names)
+    _ok(library, created)
     options = [f"--gpu-architecture={kind}_{ARCHITECTURE}".encode(), b"--std=c++17"]
     status = library.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     log = _fetch(library, "ProgramLog", program)

@@ -39,17 +39,45 @@ def build(source: Path, out: Path, include: Path):
 
 
 def call(library, name, *arguments):
-    """Call an entry: arrays by address, Python ints as 64-bit, numpy integers by their own width."""
-    kinds = {np.uint32: ctypes.c_uint32}
-    converted = [
-        a.ctypes.data_as(ctypes.c_void_p)
-        if isinstance(a, np.ndarray)
-        else kinds.get(type(a), ctypes.c_uint64)(int(a))
-        for a in arguments
-    ]
+    """Call an entry: arrays by address, None as null, Python ints as 64-bit, numpy's uint32 as 32-bit."""
     function = getattr(library, name)
     function.restype = None
-    function(*converted)
+    function(*(_converted(a) for a in arguments))
+
+
+def _converted(argument):
+    if argument is None:
+        return ctypes.c_void_p(None)
+    if isinstance(argument, np.ndarray):
+        assert argument.flags.c_contiguous, "a kernel takes contiguous memory"
+        return argument.ctypes.data_as(ctypes.c_void_p)
+    return (ctypes.c_uint32 if isinstance(argument, np.uint32) else ctypes.c_uint64)(int(argument))
+
+
+class HostKernels:
+    """The host twins of all kernels: `run(name, blocks, *arguments)` stands for a launch."""
+
+    def __init__(self, folder: Path, work: Path):
+        self._sources = sorted(folder.glob("*.cu"))
+        self._folder, self._work = folder, work
+        self._built = {}
+
+    def library(self, name):
+        """The library of one source file, compiled at the first call."""
+        if name not in self._built:
+            source = self._folder / f"{name}.cu"
+            self._built[name] = build(source, self._work / f"{name}.so", self._folder)
+        return self._built[name]
+
+    def run(self, name, blocks, *arguments):
+        call(self._owner(name), f"host_{name}", np.uint32(blocks), *arguments)
+
+    def _owner(self, name):
+        for source in self._sources:
+            library = self.library(source.stem)
+            if hasattr(library, f"host_{name}"):
+                return library
+        raise KeyError(f"no kernel {name} in {self._folder}")
 
 
 def encode(values, limbs):
