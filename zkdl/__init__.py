@@ -18,17 +18,19 @@ if TYPE_CHECKING:
         WitnessError,
         ZkdlError,
     )
+    from zkdl.protocol.model_file import Model
     from zkdl.protocol.proof import Proof
     from zkdl.protocol.settings import Settings
     from zkdl.protocol.statement import Statement
     from zkdl.prover.prove import prove
-    from zkdl.training import Run, Witness, train
+    from zkdl.training import Run, Witness, export, train
     from zkdl.verifier.verify import verify
 
 __all__ = [
     "BackendError",
     "FormatError",
     "InputError",
+    "Model",
     "Proof",
     "ProofRejected",
     "RangeOverflowError",
@@ -43,6 +45,7 @@ __all__ = [
     "__version__",
     "arithmetic",
     "errors",
+    "export",
     "prove",
     "train",
     "verify",
@@ -55,12 +58,14 @@ _ERRORS = (
 )  # fmt: skip
 _HOMES = {
     **dict.fromkeys(_ERRORS, "zkdl.errors"),
+    "Model": "zkdl.protocol.model_file",
     "Proof": "zkdl.protocol.proof",
     "Settings": "zkdl.protocol.settings",
     "Statement": "zkdl.protocol.statement",
     "prove": "zkdl.prover",
     "Run": "zkdl.training",
     "Witness": "zkdl.training",
+    "export": "zkdl.training",
     "train": "zkdl.training",
     "verify": "zkdl.verifier",
 }

@@ -1,4 +1,4 @@
-"""The command ``zkdl``: train, estimate, prove, verify, inspect."""
+"""The command ``zkdl``: train, estimate, prove, verify, export, inspect."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 
 _REJECTED = 1
 _STATEMENT, _WITNESS, _PROOF = "statement.json", "witness.npz", "proof.zkdl"
+_MODEL = "model.safetensors"
 
 
 class Ranges(StrEnum):
@@ -198,19 +199,24 @@ def prove(
 def verify(
     statement: Annotated[Path, typer.Argument(metavar="STATEMENT", help="RUN/statement.json")],
     proof: Annotated[Path, typer.Argument(metavar="PROOF", help="RUN/proof.zkdl")],
+    weights: Annotated[
+        Path | None, typer.Option(help="Also check that this exported model is the one that was proved.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check a proof: exit 0 accepted, 1 rejected, 2 unreadable."""
     with console.guard():
         start = time.perf_counter()
+        from zkdl.protocol.model_file import Model
         from zkdl.protocol.proof import Proof
         from zkdl.protocol.statement import Statement
 
         claim, sent = Statement.load(statement), Proof.load(proof)
+        model = None if weights is None else Model.load(weights)
         from zkdl.verifier import verify as check_proof
 
         try:
-            check_proof(claim, sent)
+            check_proof(claim, sent, model)
         except ProofRejected as error:
             if as_json:
                 console.emit({"accepted": False, "reason": str(error.reason), "message": error.detail})
@@ -219,6 +225,28 @@ def verify(
         result = {"accepted": True, "seconds": seconds, "proof_bytes": len(sent)}
         result["peak_rss_bytes"] = console.peak_rss_bytes()
         console.emit(result if as_json else f"accepted in {seconds:.2f} s")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory that train wrote.")],
+    out: Annotated[Path | None, typer.Option(help="Model file [default: RUN/model.safetensors].")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the trained weights, with what shows that they are the committed ones."""
+    with console.guard():
+        target = run / _MODEL if out is None else out
+        from zkdl.protocol.statement import Statement
+        from zkdl.training import Witness
+        from zkdl.training import export as export_model
+
+        statement = Statement.load(run / _STATEMENT)
+        witness = Witness.load(run / _WITNESS)
+        _check_file(target)
+        export_model(statement, witness).save(target)
+        size = target.stat().st_size
+        summary = {"out": str(target), "bytes": size, "statement_digest": statement.digest().hex()}
+        console.emit(summary if as_json else f"{target}: {size} bytes")
 
 
 @app.command()

@@ -8,6 +8,7 @@ Binding under the discrete logarithm assumption in G1, perfectly hiding for unif
 
 from __future__ import annotations
 
+import secrets
 from functools import lru_cache
 
 import numpy as np
@@ -76,3 +77,25 @@ def commit_rows(matrix: NDArray[np.integer], blinds: Elements) -> Points:
         )
     rows = za.msm_rows(row_bases(matrix.shape[1]), matrix)
     return za.g1.add(rows, _blind_table().mul(blinds))
+
+
+def rows_open(encoded: bytes, matrix: NDArray[np.int64], blinds: Elements) -> bool:
+    """Whether integers and blinding factors open one committed row each.
+
+    All rows are opened at once under a random combination with 128-bit coefficients from the operating
+    system: a wrong row goes unnoticed with probability 2^-128.
+
+    Args:
+        encoded: one compressed point per row, joined.
+        matrix: (rows, columns) signed integers.
+        blinds: (rows, 4) field elements.
+
+    Raises:
+        DecodeError: ``encoded`` holds something else than points of the group.
+    """
+    points = za.g1.from_bytes(encoded)
+    random = za.Fr.from_ints([secrets.randbits(128) for _ in range(len(points))])
+    entries = za.multilinear.vecmat(random, np.ascontiguousarray(matrix))
+    bases = np.concatenate([row_bases(matrix.shape[1]), blind_base()])
+    scalars = np.concatenate([entries, za.Fr.inner(random, blinds)])
+    return bool(za.g1.equal(za.msm(points, random), za.msm(bases, scalars)))

@@ -8,7 +8,6 @@ same points; the cheaper one is taken layer by layer.
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +15,13 @@ from numpy.typing import NDArray
 
 from zkdl import arithmetic as za
 from zkdl.errors import WitnessError
-from zkdl.protocol.commitment import blind_base, commit_rows, row_bases
+from zkdl.protocol.commitment import commit_rows, row_bases, rows_open
 from zkdl.protocol.layout import Block, weight_rows, weight_stack
 from zkdl.protocol.sampling import batches
 from zkdl.protocol.statement import Statement
 from zkdl.training.witness import Witness
 
-__all__ = ["check_commitments", "commit_data", "commit_final"]
+__all__ = ["check_commitments", "check_final", "commit_data", "commit_final"]
 
 _WINDOW_BITS = 9
 # The estimate counts additions only, so the indirect way has to win clearly.
@@ -144,11 +143,18 @@ def _combine(factors: _Factors, block: Block, row_bits: int) -> NDArray[np.uint6
 def check_commitments(statement: Statement, witness: Witness) -> None:
     """Check that the witness opens both commitments of the statement.
 
-    All rows are opened at once under a random combination with 128-bit coefficients: a wrong row goes
-    unnoticed with probability 2^-128.
-
     Raises:
         WitnessError: Relation ``"data commitment"`` or ``"final commitment"``.
+    """
+    _check("data commitment", statement.data_commitment, witness.data, witness.data_blinds)
+    check_final(statement, witness)
+
+
+def check_final(statement: Statement, witness: Witness) -> None:
+    """Check that the witness opens the commitment to the final weights.
+
+    Raises:
+        WitnessError: Relation ``"final commitment"``.
     """
     rows = weight_rows(
         statement.widths,
@@ -157,28 +163,19 @@ def check_commitments(statement: Statement, witness: Witness) -> None:
         witness.final_difference,
         witness.bias_difference,
     )
-    for relation, encoded, matrix, blinds in (
-        ("data commitment", statement.data_commitment, witness.data, witness.data_blinds),
-        ("final commitment", statement.final_commitment, rows, witness.final_blinds),
-    ):
-        try:
-            opens = _opens(encoded, matrix, blinds)
-        except za.DecodeError as error:
-            raise WitnessError(
-                f"{relation}: the {relation} of the statement cannot be decoded ({error})", relation=relation
-            ) from None
-        if not opens:
-            raise WitnessError(
-                f"{relation}: the witness and its blinds do not open the {relation} of the statement; "
-                "statement and witness belong to different runs, or one was changed",
-                relation=relation,
-            )
+    _check("final commitment", statement.final_commitment, rows, witness.final_blinds)
 
 
-def _opens(encoded: bytes, matrix: NDArray[np.int64], blinds: NDArray[np.uint64]) -> bool:
-    points = za.g1.from_bytes(encoded)
-    random = za.Fr.from_ints([secrets.randbits(128) for _ in range(len(points))])
-    entries = za.multilinear.vecmat(random, np.ascontiguousarray(matrix))
-    bases = np.concatenate([row_bases(matrix.shape[1]), blind_base()])
-    scalars = np.concatenate([entries, za.Fr.inner(random, blinds)])
-    return bool(za.g1.equal(za.msm(points, random), za.msm(bases, scalars)))
+def _check(relation: str, encoded: bytes, matrix: NDArray[np.int64], blinds: NDArray[np.uint64]) -> None:
+    try:
+        opens = rows_open(encoded, matrix, blinds)
+    except za.DecodeError as error:
+        raise WitnessError(
+            f"{relation}: the {relation} of the statement cannot be decoded ({error})", relation=relation
+        ) from None
+    if not opens:
+        raise WitnessError(
+            f"{relation}: the witness and its blinds do not open the {relation} of the statement; "
+            "statement and witness belong to different runs, or one was changed",
+            relation=relation,
+        )

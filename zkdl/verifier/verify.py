@@ -8,6 +8,7 @@ from zkdl.errors import InputError, ProofRejected, Reason
 from zkdl.protocol.channel import Section
 from zkdl.protocol.commitment import blind_base, row_bases, value_base
 from zkdl.protocol.instance import Instance
+from zkdl.protocol.model_file import Model
 from zkdl.protocol.proof import MAX_PROOF_BYTES, Proof, decode
 from zkdl.protocol.schedule import PROTOCOL, run
 from zkdl.protocol.statement import POINT_BYTES, Statement
@@ -15,9 +16,10 @@ from zkdl.protocol.transcript import Transcript
 from zkdl.verifier.channel import RowsForm, VerifierChannel
 from zkdl.verifier.decode import read_points
 from zkdl.verifier.equations import Equations
+from zkdl.verifier.model import check_model
 
 
-def verify(statement: Statement, proof: Proof | bytes) -> None:
+def verify(statement: Statement, proof: Proof | bytes, weights: Model | None = None) -> None:
     """Check a proof that the training run described by ``statement`` was computed exactly.
 
     1. The statement is acceptable: fields in range, no integer of the relation can wrap modulo r.
@@ -26,10 +28,12 @@ def verify(statement: Statement, proof: Proof | bytes) -> None:
     4. The schedule is walked: messages decoded canonically, challenges drawn again, equations
        collected.
     5. All equations are checked with one multi-scalar multiplication.
+    6. Weights, if given, are checked against the final commitment.
 
     Args:
         statement: the public statement.
         proof: a `Proof` or its bytes.
+        weights: if given, a model that must be the one that was proved, see `zkdl.export`.
 
     Raises:
         ProofRejected: with a `Reason`, for everything that is wrong with either input.
@@ -64,6 +68,8 @@ def verify(statement: Statement, proof: Proof | bytes) -> None:
     run(channel, instance, None)
     channel.end_section()
     equations.check(channel.challenge("equations"))
+    if weights is not None:
+        check_model(statement, weights)
 
 
 def _check_size(instance: Instance, length: int) -> None:
