@@ -64,7 +64,7 @@ def combine_blocks(points: np.ndarray, scalars: np.ndarray) -> np.ndarray:
     target = out.reshape(-1)
 
     def part(start: int, stop: int) -> None:
-        chunk = min(_CHUNK, stop - start)
+        chunk = -(-min(_CHUNK, stop - start) // 8) * 8
         kernels.run_program(
             FQ_TAG, target, flat, BETA, program, x_registers, y_registers, m, size, result, start, stop, chunk
         )

@@ -11,21 +11,42 @@ from typing import Any
 
 import numpy as np
 
-from .device.compile import kernel
-from .device.curve import (
-    add_affine,
-    add_jacobian,
-    chord_denominator,
-    chord_sum,
-    double,
-    load_signed,
-)
-from .device.elements import FQ_TAG, is_zero, load, mul, one, square, store, zero
+from .device.affine import SCRATCH, add_any, add_distinct
+from .device.compile import device, kernel
+from .device.curve import add_affine, add_jacobian, double, load_signed
+from .device.elements import FQ_TAG, is_zero, lanes, load, mul, one, square, store, zero
 from .device.inverse import invert
+
+
+@device
+def _place(xs: Any, ys: Any, target: int, from_x: Any, from_y: Any, source: int) -> None:
+    store(xs, target, load(FQ_TAG, from_x, source))
+    store(ys, target, load(FQ_TAG, from_y, source))
+
+
+@device
+def _add_pairs(
+    tag: Any, lx: Any, ly: Any, rx: Any, ry: Any, count: int, regular: bool, products: Any, scratch: Any
+) -> bool:
+    """Left += right for the first `count` pairs; whether all of them were ordinary points.
+
+    There is room to fill up the last group of lanes.
+    """
+    if regular:
+        padded = count
+        while padded % lanes(tag) != 0:
+            _place(lx, ly, padded, lx, ly, 0)
+            _place(rx, ry, padded, rx, ry, 0)
+            padded += 1
+        regular = add_distinct(tag, lx, ly, 0, 0, rx, ry, 0, 0, 0, products, scratch, padded)
+    if not regular:
+        add_any(lx, ly, 0, 0, rx, ry, 0, 0, 0, products, count)
+    return regular
 
 
 @kernel
 def segment_sums(
+    tag: Any,
     out: Any,
     points: Any,
     entries: Any,
@@ -37,119 +58,121 @@ def segment_sums(
 ) -> None:
     """out[s] = sum of the signed points entries[begin[s]..end[s]) for segments s in [start, stop).
 
-    An entry is 2 index + sign. Segments are taken in chunks of about `chunk` points, copied side by side, and
-    halved round by round: one round adds all neighbouring pairs of all segments with one inversion.
+    An entry is 2 index + sign. Segments are taken in chunks of about `chunk` points and halved round by
+    round: one round adds all neighbouring pairs of all segments with one inversion. The pairs of a round lie
+    side by side, left and right operands apart; the sums are dealt out to the pairs of the next round, and
+    the odd point at the end of a segment waits in `odd`.
     """
     capacity = chunk
     for s in range(start, stop):
         capacity = max(capacity, end[s] - begin[s])
-    buffer = np.empty(12 * capacity, np.uint64)
-    products = np.empty(6 * (capacity // 2 + 1), np.uint64)
-    place = np.empty(stop - start + 1, np.int64)
-    length = np.empty(stop - start + 1, np.int64)
+    half_room = 6 * (capacity // 2 + 16)
+    lx, ly, rx, ry = (
+        np.empty(half_room, np.uint64),
+        np.empty(half_room, np.uint64),
+        np.empty(half_room, np.uint64),
+        np.empty(half_room, np.uint64),
+    )
+    sx, sy, tx, ty = (
+        np.empty(half_room, np.uint64),
+        np.empty(half_room, np.uint64),
+        np.empty(half_room, np.uint64),
+        np.empty(half_room, np.uint64),
+    )
+    products = np.empty(half_room, np.uint64)
+    scratch = np.empty(6 * SCRATCH, np.uint64)
+    most = min(stop - start, chunk)
+    odd_x, odd_y = np.empty(6 * most, np.uint64), np.empty(6 * most, np.uint64)
+    length = np.empty(most, np.int64)
     s = start
     while s < stop:
         used = 0
         count = 0
-        longest = 0
-        while s + count < stop:
-            size = end[s + count] - begin[s + count]
+        pairs = 0
+        regular = True
+        while s + count < stop and count < most:
+            base = begin[s + count]
+            size = end[s + count] - base
             if count > 0 and used + size > capacity:
                 break
-            place[count] = used
             length[count] = size
-            longest = max(longest, size)
-            base = begin[s + count]
             for k in range(size):
                 x, y = load_signed(points, entries[base + k])
-                store(buffer, 2 * (used + k), x)
-                store(buffer, 2 * (used + k) + 1, y)
+                regular = regular and not is_zero(y)
+                if k == size - 1 and (size & 1) != 0:
+                    store(odd_x, count, x)
+                    store(odd_y, count, y)
+                elif (k & 1) == 0:
+                    store(lx, pairs + (k >> 1), x)
+                    store(ly, pairs + (k >> 1), y)
+                else:
+                    store(rx, pairs + (k >> 1), x)
+                    store(ry, pairs + (k >> 1), y)
+            pairs += size >> 1
             used += size
             count += 1
-        while longest > 1:
-            # Products of the denominators from the last pair to the first, so that the additions can run
-            # forwards: their results overwrite only what is already used.
-            running = one(FQ_TAG)
-            pair = 0
-            for back in range(count):
-                j = count - 1 - back
-                half = length[j] >> 1
-                for b in range(half):
-                    i = place[j] + 2 * (half - 1 - b)
-                    store(products, pair, running)
-                    pair += 1
-                    running = mul(
-                        running,
-                        chord_denominator(
-                            load(FQ_TAG, buffer, 2 * i),
-                            load(FQ_TAG, buffer, 2 * i + 1),
-                            load(FQ_TAG, buffer, 2 * i + 2),
-                            load(FQ_TAG, buffer, 2 * i + 3),
-                        ),
-                    )
-            inverse = invert(FQ_TAG, running)
-            longest = 0
+        while pairs > 0:
+            regular = _add_pairs(tag, lx, ly, rx, ry, pairs, regular, products, scratch)
+            source = 0
+            pairs = 0
             for j in range(count):
                 half = length[j] >> 1
-                for b in range(half):
-                    i = place[j] + 2 * b
-                    x1 = load(FQ_TAG, buffer, 2 * i)
-                    y1 = load(FQ_TAG, buffer, 2 * i + 1)
-                    x2 = load(FQ_TAG, buffer, 2 * i + 2)
-                    y2 = load(FQ_TAG, buffer, 2 * i + 3)
-                    pair -= 1
-                    own = mul(inverse, load(FQ_TAG, products, pair))
-                    inverse = mul(inverse, chord_denominator(x1, y1, x2, y2))
-                    x3, y3 = chord_sum(x1, y1, x2, y2, own)
-                    store(buffer, 2 * (place[j] + b), x3)
-                    store(buffer, 2 * (place[j] + b) + 1, y3)
-                if length[j] & 1 and half > 0:
-                    i = place[j] + 2 * half
-                    store(buffer, 2 * (place[j] + half), load(FQ_TAG, buffer, 2 * i))
-                    store(buffer, 2 * (place[j] + half) + 1, load(FQ_TAG, buffer, 2 * i + 1))
-                length[j] -= half
-                longest = max(longest, length[j])
+                if half == 0:
+                    continue
+                size = half + (length[j] & 1)
+                for k in range(half):
+                    if k == size - 1 and (size & 1) != 0:
+                        _place(odd_x, odd_y, j, lx, ly, source + k)
+                    elif (k & 1) == 0:
+                        _place(sx, sy, pairs + (k >> 1), lx, ly, source + k)
+                    else:
+                        _place(tx, ty, pairs + (k >> 1), lx, ly, source + k)
+                if size > half and (size & 1) == 0:
+                    # The point that waited has found its partner.
+                    _place(tx, ty, pairs + (half >> 1), odd_x, odd_y, j)
+                source += half
+                pairs += size >> 1
+                length[j] = size
+            lx, ly, rx, ry, sx, sy, tx, ty = sx, sy, tx, ty, lx, ly, rx, ry
         for j in range(count):
             if length[j] == 0:
                 store(out, 2 * (s + j), zero(FQ_TAG))
                 store(out, 2 * (s + j) + 1, zero(FQ_TAG))
             else:
-                store(out, 2 * (s + j), load(FQ_TAG, buffer, 2 * place[j]))
-                store(out, 2 * (s + j) + 1, load(FQ_TAG, buffer, 2 * place[j] + 1))
+                store(out, 2 * (s + j), load(FQ_TAG, odd_x, j))
+                store(out, 2 * (s + j) + 1, load(FQ_TAG, odd_y, j))
         s += count
 
 
 @kernel
-def add_indexed(out: Any, target: Any, points: Any, left: Any, right: Any, start: int, stop: int) -> None:
+def add_indexed(
+    tag: Any, out: Any, target: Any, points: Any, left: Any, right: Any, start: int, stop: int
+) -> None:
     """out[target[i]] = points[left[i]] + points[right[i]] with one inversion.
 
     No target is an operand.
     """
-    products = np.empty(6 * (stop - start), np.uint64)
-    running = one(FQ_TAG)
-    for i in range(start, stop):
-        store(products, i - start, running)
-        running = mul(
-            running,
-            chord_denominator(
-                load(FQ_TAG, points, 2 * left[i]),
-                load(FQ_TAG, points, 2 * left[i] + 1),
-                load(FQ_TAG, points, 2 * right[i]),
-                load(FQ_TAG, points, 2 * right[i] + 1),
-            ),
-        )
-    inverse = invert(FQ_TAG, running)
-    for k in range(stop - start):
-        i = stop - 1 - k
-        x1 = load(FQ_TAG, points, 2 * left[i])
-        y1 = load(FQ_TAG, points, 2 * left[i] + 1)
-        x2 = load(FQ_TAG, points, 2 * right[i])
-        y2 = load(FQ_TAG, points, 2 * right[i] + 1)
-        own = mul(inverse, load(FQ_TAG, products, i - start))
-        inverse = mul(inverse, chord_denominator(x1, y1, x2, y2))
-        x3, y3 = chord_sum(x1, y1, x2, y2, own)
-        store(out, 2 * target[i], x3)
-        store(out, 2 * target[i] + 1, y3)
+    count = stop - start
+    room = 6 * (count + 16)
+    lx, ly, rx, ry = (
+        np.empty(room, np.uint64),
+        np.empty(room, np.uint64),
+        np.empty(room, np.uint64),
+        np.empty(room, np.uint64),
+    )
+    products, scratch = np.empty(room, np.uint64), np.empty(6 * SCRATCH, np.uint64)
+    regular = True
+    for i in range(count):
+        y1, y2 = load(FQ_TAG, points, 2 * left[start + i] + 1), load(FQ_TAG, points, 2 * right[start + i] + 1)
+        regular = regular and not is_zero(y1) and not is_zero(y2)
+        store(lx, i, load(FQ_TAG, points, 2 * left[start + i]))
+        store(ly, i, y1)
+        store(rx, i, load(FQ_TAG, points, 2 * right[start + i]))
+        store(ry, i, y2)
+    _add_pairs(tag, lx, ly, rx, ry, count, regular, products, scratch)
+    for i in range(count):
+        store(out, 2 * target[start + i], load(FQ_TAG, lx, i))
+        store(out, 2 * target[start + i] + 1, load(FQ_TAG, ly, i))
 
 
 @kernel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import curve_kernels as kernels
+from .device.elements import FQ_TAG
 from .field import flat_limbs
 from .threads import get_threads, over_range
 
@@ -44,7 +45,7 @@ def segment_sums(points: np.ndarray, entries: np.ndarray, begin: np.ndarray, end
     target = out.reshape(-1)
 
     def part(start: int, stop: int) -> None:
-        kernels.segment_sums(target, points, entries, begin, end, start, stop, _CHUNK)
+        kernels.segment_sums(FQ_TAG, target, points, entries, begin, end, start, stop, _CHUNK)
 
     total = int(end[-1] - begin[0]) if segments else 0
     parts = min(get_threads(), max(1, total // _GRAIN), segments)
@@ -66,7 +67,7 @@ def add_indexed(
     def part(start: int, stop: int) -> None:
         for first in range(start, stop, _CHUNK):
             last = min(stop, first + _CHUNK)
-            kernels.add_indexed(out, target, points, left, right, first, last)
+            kernels.add_indexed(FQ_TAG, out, target, points, left, right, first, last)
 
     over_range(part, target.shape[0], _GRAIN)
 
