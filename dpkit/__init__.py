@@ -32,11 +32,14 @@ if TYPE_CHECKING:
     from dpkit.continual.histogram import Histogram
     from dpkit.continual.maximum import MaxSum, SumSelect
     from dpkit.ledger import Ledger
+    from dpkit.similarity.distance import DistanceSum, DistanceSumBuilder
     from dpkit.similarity.kde import KDE, KDEBuilder
 
 # Names that compiled kernels stand behind are imported on first use, so that `import dpkit` stays quick.
 _LAZY = {
     "Counter": "dpkit.continual.counter",
+    "DistanceSum": "dpkit.similarity.distance",
+    "DistanceSumBuilder": "dpkit.similarity.distance",
     "DistinctCount": "dpkit.continual.derived",
     "Histogram": "dpkit.continual.histogram",
     "KDE": "dpkit.similarity.kde",
@@ -57,6 +60,8 @@ __all__ = [
     "ArgumentError",
     "BudgetSpentError",
     "Counter",
+    "DistanceSum",
+    "DistanceSumBuilder",
     "DistinctCount",
     "DpkitError",
     "FormatError",

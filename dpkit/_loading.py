@@ -2,17 +2,22 @@
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 from dpkit.errors import FormatError
 from dpkit.release import Sealed, read_file
+from dpkit.similarity.distance import DistanceSum
 from dpkit.similarity.kde import KDE
 
 __all__ = ["load"]
 
-_READERS: dict[str, Callable[[Sealed], KDE]] = {"kde": KDE._from_sealed}
+_READERS: dict[str, Callable[[Sealed], Any]] = {
+    "distance": DistanceSum._from_sealed,
+    "kde": KDE._from_sealed,
+}
 
 
-def load(path: str | os.PathLike[str]) -> KDE:
+def load(path: str | os.PathLike[str]) -> Any:
     """Return the release that `save` wrote to a file; its answers equal those before saving.
 
     Raises:

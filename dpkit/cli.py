@@ -35,7 +35,9 @@ app = typer.Typer(
     add_completion=False,
 )
 kde_app = typer.Typer(help="Private sums of kernel similarities.", no_args_is_help=True)
+distance_app = typer.Typer(help="Private sums of distances.", no_args_is_help=True)
 app.add_typer(kde_app, name="kde")
+app.add_typer(distance_app, name="distance")
 app.add_typer(counter_app, name="counter")
 
 
@@ -143,15 +145,66 @@ def _kde_build(
             public_seed=public_seed,
             expected_records=expected_records,
         )
-        builder.update(records[:0])  # checks the dtype of an empty file too
-        for rows in _chunks(len(records), "adding records"):
-            builder.update(records[rows])
-        release = builder.release()
-        release.save(out)
-        if as_json:
-            _print(json.dumps({**_summary(release), "out": str(out)}))
-        else:
-            _print(f"{out}: {release!r}")
+        _finish(builder, records, out, as_json)
+
+
+@distance_app.command("build")
+def _distance_build(
+    data: Annotated[Path, typer.Argument(metavar="DATA.npy", help="Private records, a (n, d) array.")],
+    out: Annotated[Path, typer.Option(help="Where the release goes.")],
+    metric: Annotated[str, typer.Option(help="l1, l2, sqeuclidean or lp.")] = "l1",
+    epsilon: Annotated[float, typer.Option(help="Privacy budget.")] = 1.0,
+    delta: Annotated[float, typer.Option(help="0 for pure epsilon-DP.")] = 0.0,
+    neighbours: Annotated[str, typer.Option(help="add-remove or replace.")] = "add-remove",
+    low: Annotated[float | None, typer.Option(help="Public lower bound of every column.")] = None,
+    high: Annotated[float | None, typer.Option(help="Public upper bound of every column.")] = None,
+    radius: Annotated[float | None, typer.Option(help="Or a public ball about 0 (l2, sqeuclidean).")] = None,
+    p: Annotated[float | None, typer.Option(help="Power of lp: the sum of |x_i - y_i|^p.")] = None,
+    structure: Annotated[str, typer.Option(help="hat, tree or two-tree (l1).")] = "hat",
+    features: Annotated[int | None, typer.Option(help="Number of projections (l2); default: sized.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Levels of the structure; default: sized.")] = None,
+    expected_records: Annotated[int | None, typer.Option(help="A public guess of n, for sizing.")] = None,
+    public_seed: Annotated[int, typer.Option(help="Seed of the public projections.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was built as JSON.")] = False,
+) -> None:
+    """Build a private sum of distances from DATA.npy and write the sealed release."""
+    with _reporting():
+        records = _load_points(data, "records")
+        if records.ndim != 2:
+            raise ArgumentError(f"{data}: expected a (n, d) array, got {records.ndim} axes")
+        if (low is None) != (high is None):
+            raise ArgumentError("--low and --high go together: give both ends of the public bounds")
+        if expected_records is None and neighbours == "replace":
+            expected_records = len(records)
+        builder = dpkit.DistanceSum.builder(
+            d=records.shape[1],
+            metric=metric,
+            epsilon=epsilon,
+            delta=delta,
+            neighbours=neighbours,
+            bounds=None if low is None else (low, high),
+            radius=radius,
+            p=p,
+            structure=structure,
+            features=features,
+            depth=depth,
+            public_seed=public_seed,
+            expected_records=expected_records,
+        )
+        _finish(builder, records, out, as_json)
+
+
+def _finish(builder: Any, records: NDArray[Any], out: Path, as_json: bool) -> None:
+    """Add the records to a builder, write its release and say what was built."""
+    builder.update(records[:0])  # checks the dtype of an empty file too
+    for rows in _chunks(len(records), "adding records"):
+        builder.update(records[rows])
+    release = builder.release()
+    release.save(out)
+    if as_json:
+        _print(json.dumps({**_summary(release), "out": str(out)}))
+    else:
+        _print(f"{out}: {release!r}")
 
 
 @kde_app.command("query")
@@ -164,14 +217,34 @@ def _kde_query(
     std: Annotated[bool, typer.Option("--std", help="Add standard errors (second column).")] = False,
 ) -> None:
     """Answer the queries, one line each; queries cost no privacy."""
+    _answer(dpkit.KDE, release, queries, out, as_json, normalized, std)
+
+
+@distance_app.command("query")
+def _distance_query(
+    release: Annotated[Path, typer.Argument(metavar="DIST.dpk", help="A release from `distance build`.")],
+    queries: Annotated[Path, typer.Argument(metavar="QUERIES.npy", help="Queries, a (m, d) array.")],
+    out: Annotated[Path | None, typer.Option(help="Write answers to a .npy file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    normalized: Annotated[bool, typer.Option(help="Average distance in place of the sum.")] = False,
+    std: Annotated[bool, typer.Option("--std", help="Add standard errors (second column).")] = False,
+) -> None:
+    """Answer the queries, one line each; queries cost no privacy."""
+    _answer(dpkit.DistanceSum, release, queries, out, as_json, normalized, std)
+
+
+def _answer(
+    kind: Any, path: Path, queries: Path, out: Path | None, as_json: bool, normalized: bool, std: bool
+) -> None:
+    """Answer queries from a release of a kind, and print the answers or write them to a file."""
     with _reporting():
         if as_json and out is not None:
             raise ArgumentError("--json and --out exclude each other: choose one")
         points = _load_points(queries, "queries")
-        kde = _load_kde(release)
-        kde.query(points[:0])  # checks shape and dtype before the work starts
+        release = kind.load(path)
+        release.query(points[:0])  # checks shape and dtype before the work starts
         parts = [
-            np.stack(kde.query(points[rows], normalized=normalized, return_std=True), axis=1)
+            np.stack(release.query(points[rows], normalized=normalized, return_std=True), axis=1)
             for rows in _chunks(len(points), "answering")
         ]
         table = np.concatenate(parts) if parts else np.empty((0, 2))
@@ -196,7 +269,7 @@ def _inspect(
 ) -> None:
     """Show what a release promises and everything public inside it."""
     with _reporting():
-        summary = {**_summary(_load_kde(release)), "bytes": release.stat().st_size}
+        summary = {**_summary(dpkit.load(release)), "bytes": release.stat().st_size}
         if as_json:
             _print(json.dumps(summary))
             return
@@ -205,12 +278,9 @@ def _inspect(
             _print(f"{name:<{width}}  {value}")
 
 
-def _load_kde(path: Path) -> "dpkit.KDE":
-    return dpkit.load(path)
-
-
-def _summary(kde: "dpkit.KDE") -> dict[str, Any]:
-    return {"kind": "kde", **kde.public, "count": kde.count, "noise_std": kde.noise_std()}
+def _summary(release: Any) -> dict[str, Any]:
+    kind = "kde" if isinstance(release, dpkit.KDE) else "distance"
+    return {"kind": kind, **release.public, "count": release.count, "noise_std": release.noise_std()}
 
 
 def _plain(values: NDArray[np.float64]) -> list[float | None]:

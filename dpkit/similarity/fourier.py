@@ -22,7 +22,15 @@ from numpy.typing import NDArray
 from dpkit.grid import norm_squared_cap, pair_l1, to_grid
 from dpkit.similarity.stream import PublicStream
 
-__all__ = ["COORDINATE_BITS", "COORDINATE_LIMIT", "INDEX_BITS", "PHASE_BITS", "FourierMap", "cosine_table"]
+__all__ = [
+    "COORDINATE_BITS",
+    "COORDINATE_LIMIT",
+    "INDEX_BITS",
+    "PHASE_BITS",
+    "FourierMap",
+    "cosine_table",
+    "directions",
+]
 
 COORDINATE_BITS = 16  # x_int counts steps of h / 2^16
 COORDINATE_LIMIT = (
@@ -100,7 +108,7 @@ def _norms(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.sqrt(square)
 
 
-def _directions(stream: PublicStream, count: int, columns: int) -> NDArray[np.float64]:
+def directions(stream: PublicStream, count: int, columns: int) -> NDArray[np.float64]:
     """Return unit vectors, (count, columns), uniform, orthogonal in sets of `columns` rows."""
     gaussian = stream.normals(count * columns).reshape(count, columns)
     for start in range(0, count, columns):
@@ -163,7 +171,7 @@ def frequencies(kernel: str, count: int, columns: int, seed: int) -> NDArray[np.
     stream = PublicStream(seed, f"fourier|{kernel}|{columns}|{count}")
     if kernel in ROTATION_INVARIANT:
         lengths = _lengths(kernel, stream, count, columns)
-        return _directions(stream, count, columns) * lengths[:, None]
+        return directions(stream, count, columns) * lengths[:, None]
     ratios = stream.normals(2 * count * columns).reshape(2, count, columns)
     cauchy = ratios[0] / ratios[1]
     return cauchy * stream.exponentials(count)[:, None] if kernel == "inverse_l1" else cauchy

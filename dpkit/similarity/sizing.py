@@ -4,14 +4,14 @@ import math
 
 from dpkit.guarantee import rho_for
 
-__all__ = ["MAX_FEATURES", "choose_features"]
+__all__ = ["MAX_FEATURES", "NOMINAL_RECORDS", "choose_features"]
 
 MAX_FEATURES = 1 << 20
 _FEWEST = 256
 _MOST = 3 << 12
 _WIDE = 1 << 12  # wide records get fewer, so that a build stays quick
 _QUICK_WORDS = 1 << 20
-_NOMINAL_RECORDS = 40_000
+NOMINAL_RECORDS = 40_000
 _MAX_WORDS = 1 << 25  # frequencies times columns: 256 MiB of public words
 _SPREAD = 0.3  # sampling error of an average is at most about 0.3 / sqrt(m), measured
 _TARGET = 0.0027
@@ -41,7 +41,7 @@ def choose_features(
         >>> choose_features(1.0, 0.0, "add-remove", 32, None)
         3200
     """
-    records = max(1, _NOMINAL_RECORDS if expected_records is None else expected_records)
+    records = max(1, NOMINAL_RECORDS if expected_records is None else expected_records)
     factor = 2.0 if neighbours == "replace" else 1.0
     most = max(1, min(_MOST, max(_WIDE, _QUICK_WORDS // columns), _MAX_WORDS // columns))
     if delta == 0.0:

@@ -1,0 +1,239 @@
+"""Sums of |x - y|^2 from moments: sum |x|^2, sum x and the number of records say everything.
+
+Records are moved to a public centre, scaled by a public radius, and truncated to integers inside the unit
+ball; the check is made on the integers.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from dpkit.similarity.hat import GRID_BITS
+from dpkit.similarity.plan import Budget, NoisePlan, shares
+
+__all__ = ["Ball", "MomentMap", "MomentReader", "ball_integers"]
+
+_CHUNK_NUMBERS = 1 << 19
+_FAR = 2.0**30
+
+
+@njit(cache=True, nogil=True)
+def _into_ball(values, normalize, bits, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Write rows, scaled into the unit ball (or onto its sphere) and truncated, in steps of 2^-bits.
+
+    Plain loops in a fixed order: a row's integers never depend on the rows beside it. The last loop enforces
+    the bound on the integers, should a float have overshot.
+    """
+    rows, d = values.shape
+    step = 2.0**bits
+    cap = 1 << (2 * bits)
+    for r in range(rows):
+        largest = 0.0
+        for c in range(d):
+            largest = max(largest, abs(values[r, c]))
+        scale = 0.0
+        if largest > 0.0:
+            square = 0.0
+            for c in range(d):
+                part = values[r, c] / largest
+                square += part * part
+            norm = math.sqrt(square)  # of the row divided by its largest entry
+            if normalize or norm * largest > 1.0:
+                scale = 1.0 / norm
+            else:
+                scale = largest
+        total = 0
+        for c in range(d):
+            unit = values[r, c] / largest if largest > 0.0 else 0.0
+            whole = int(unit * scale * step)
+            whole = min(max(whole, -(1 << bits)), 1 << bits)
+            out[r, c] = whole
+            total += whole * whole
+        while total > cap:
+            total = 0
+            for c in range(d):
+                if out[r, c] > 0:
+                    out[r, c] -= 1
+                elif out[r, c] < 0:
+                    out[r, c] += 1
+                total += out[r, c] * out[r, c]
+
+
+@dataclass(frozen=True)
+class Ball:
+    """A public domain: a ball, perhaps within a box, perhaps only its sphere.
+
+    Args:
+        center: tuple of d floats.
+        radius: B > 0.
+        box: (low, high) to which records are clipped first, or None.
+        normalize: scale records to norm B (about the centre) in place of clipping them; zero stays zero.
+    """
+
+    center: tuple[float, ...]
+    radius: float
+    box: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    normalize: bool = False
+
+    @property
+    def columns(self) -> int:
+        """The number of coordinates d."""
+        return len(self.center)
+
+    def scaled(self, queries: NDArray[Any]) -> NDArray[np.float64]:
+        """Return queries about the centre in units of the radius, infinite and missing ones as NaN."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = (np.asarray(queries, dtype=np.float64) - np.array(self.center)) / self.radius
+        found = np.where(np.isfinite(found), found, np.nan)
+        if self.normalize:
+            norms = np.sqrt((found * found).sum(axis=1, keepdims=True))
+            found = np.divide(found, norms, out=np.zeros_like(found), where=norms != 0.0)
+        return found
+
+
+def ball_integers(points: NDArray[Any], ball: Ball, bits: int) -> NDArray[np.int64]:
+    """Return records as integers v with sum v_i^2 <= 4^bits, (rows, d); truncated toward zero.
+
+    A missing coordinate becomes the centre's; an infinite one counts as 2^30 radii (or the box's end).
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.asarray(points, dtype=np.float64)
+        if ball.box is not None:
+            values = np.clip(values, np.array(ball.box[0]), np.array(ball.box[1]))
+        values = np.clip((values - np.array(ball.center)) / ball.radius, -_FAR, _FAR)
+    values = np.where(np.isnan(values), 0.0, values)
+    out = np.empty(values.shape, dtype=np.int64)
+    _into_ball(values, ball.normalize, bits, out)
+    return out
+
+
+@dataclass(frozen=True)
+class MomentMap:
+    """The public map of a sum of squared distances: a domain and a grid.
+
+    Args:
+        ball: the domain.
+        grid_bits: P; records are multiples of 2^-P of the radius.
+    """
+
+    ball: Ball
+    grid_bits: int = GRID_BITS
+
+    @property
+    def columns(self) -> int:
+        """The number of coordinates d."""
+        return self.ball.columns
+
+    @property
+    def size(self) -> int:
+        """The length of the vector: the sum of records, of squared norms (unless all are one), the count."""
+        return self.columns + (1 if self.ball.normalize else 2)
+
+    def blank(self) -> NDArray[np.uint64]:
+        """Return the sums over no records."""
+        return np.zeros(self.size, dtype=np.uint64)
+
+    def add(self, sums: NDArray[np.uint64], records: NDArray[Any]) -> None:
+        """Add records to the moments, modulo 2^64, in place."""
+        d = self.columns
+        rows = max(1, _CHUNK_NUMBERS // d)
+        for start in range(0, len(records), rows):
+            v = ball_integers(records[start : start + rows], self.ball, self.grid_bits)
+            sums[:d] += v.sum(axis=0).view(np.uint64)
+            if not self.ball.normalize:
+                squares = np.einsum("ij,ij->i", v, v) >> self.grid_bits
+                sums[d : d + 1] += squares.sum(keepdims=True).view(np.uint64)
+            sums[-1] += np.uint64(len(v))
+
+    def vector(self, sums: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Return what noise is added to: the sums (but not the count, their last, under `replace`)."""
+        return sums.copy()
+
+    def calibrate(self, budget: Budget) -> NoisePlan:
+        """Return the noise that keeps the budget's promise, shared so that an answer at |y| = B is best.
+
+        One record: |v|_1 <= isqrt(d 4^P), |v|_2^2 <= 4^P; squared norm in [0, 2^P]; count 1. Under `replace`
+        the l1 change of v doubles and its squared l2 change quadruples; that of the squared norm stays, since
+        it has one sign; the count is public and not part of the vector that gets noise.
+        """
+        d, top, power = self.columns, 1 << self.grid_bits, 1 if budget.pure else 2
+        ball = math.isqrt(d * top * top) if budget.pure else top * top
+        sizes = [(ball * (2 * power if budget.replace else 1), top, 4.0, d)]  # change, unit, weight, length
+        if not self.ball.normalize:
+            sizes.append((top**power, top, 1.0, 1))
+        if not budget.replace:
+            sizes.append((1, 1, 1.0, 1))
+        # Least variance sum q_j scale_j: shares of (change^2 q)^(1/3), or (change q)^(1/2), in public units.
+        wanted = [
+            (change / unit**power) ** (2 / 3 if budget.pure else 1 / 2)
+            * q ** (1 / 3 if budget.pure else 1 / 2)
+            for change, unit, q, _ in sizes
+        ]
+        parts = shares(wanted)
+        return NoisePlan.of(
+            budget, [(budget.split(w).scale(size[0]), size[3]) for w, size in zip(parts, sizes, strict=True)]
+        )
+
+    def read(self, noisy: NDArray[np.int64], plan: NoisePlan, count: int | None) -> "MomentReader":
+        """Return the answers that a noisy vector holds."""
+        return MomentReader(self, noisy, plan.variances(), count)
+
+
+class MomentReader:
+    """Answers from noisy moments: B^2 (s - 2 <y, v> + m |y|^2), y about the centre in radii B."""
+
+    def __init__(
+        self,
+        shape: MomentMap,
+        noisy: NDArray[np.int64],
+        variances: NDArray[np.float64],
+        count: int | None,
+    ) -> None:
+        d, step = shape.columns, 2.0**-shape.grid_bits
+        self._ball = shape.ball
+        self._center: NDArray[np.float64] = noisy[:d].astype(np.float64) * step
+        self._center_variance = float(variances[0]) * step * step
+        self._count = (float(noisy[-1]), float(variances[-1])) if count is None else (float(count), 0.0)
+        self._squares = (
+            self._count
+            if shape.ball.normalize
+            else (
+                float(noisy[d]) * step,
+                float(variances[d]) * step * step,
+            )
+        )
+
+    def count(self) -> tuple[float, float]:
+        """Return the number of records and its variance."""
+        return self._count
+
+    def values(self, queries: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the sums, (m,)."""
+        y = self._ball.scaled(queries)
+        norms = (y * y).sum(axis=1)
+        sums = self._squares[0] - 2.0 * (y @ self._center) + self._count[0] * norms
+        return np.asarray(sums * self._ball.radius**2)
+
+    def spread(self, queries: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the noise's variance in each sum, and its covariance with `count`, (m,) each."""
+        y = self._ball.scaled(queries)
+        norms = (y * y).sum(axis=1)
+        scale, count = self._ball.radius**2, self._count[1]
+        if self._ball.normalize:
+            own, cross = (1.0 + norms) ** 2 * count, (1.0 + norms) * count
+        else:
+            own, cross = self._squares[1] + norms**2 * count, norms * count
+        return (own + 4.0 * norms * self._center_variance) * scale**2, cross * scale
+
+    def mean(self) -> tuple[NDArray[np.float64], float]:
+        """Return the noisy sum of records about the centre, in radii, and the variance of each entry."""
+        return self._center, self._center_variance
+
+    def typical(self) -> float:
+        """Return the noise's standard deviation in the sum at |y| = B."""
+        own = 4.0 * self._count[1] if self._ball.normalize else self._squares[1] + self._count[1]
+        return float(np.sqrt(own + 4.0 * self._center_variance)) * self._ball.radius**2

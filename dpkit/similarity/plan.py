@@ -1,0 +1,184 @@
+"""Noise for a vector whose parts need different amounts of it: a budget, the scales, and the draw.
+
+A structure hands over, for every place a record can be, how much the record changes each part of the vector.
+Scales are integers' reciprocals, so the largest total change is an exact integer, and the scales that follow
+from it are rationals, rounded up.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpkit.errors import ArgumentError
+from dpkit.grid import decode_signed, round_up
+from dpkit.guarantee import ApproxDP, Guarantee, PureDP, rho_for
+from dpkit.noise import MAX_SCALE, NoiseSource
+from dpkit.similarity.calibration import GAUSSIAN, LAPLACE
+
+__all__ = ["Budget", "NoisePlan", "best_shapes", "part_scales", "shares"]
+
+_RATE_BITS = 24
+_SHARE_BITS = 40
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a vector may spend.
+
+    Args:
+        mechanism: `discrete-laplace` (amount is epsilon) or `discrete-gaussian` (amount is rho).
+        amount: exact.
+        replace: whether neighbours differ by a replaced record; else by one record more or less.
+        guarantee: the promise that spending it keeps.
+    """
+
+    mechanism: str
+    amount: Fraction
+    replace: bool
+    guarantee: Guarantee
+
+    @classmethod
+    def of(cls, epsilon: float, delta: float, neighbours: str) -> "Budget":
+        """Return the budget of a checked request; delta = 0 is pure, else rho with rho-zCDP in between."""
+        replace = neighbours == "replace"
+        if delta == 0.0:
+            return cls(LAPLACE, Fraction(epsilon), replace, PureDP(epsilon, neighbours))
+        rho = rho_for(epsilon, delta)
+        if rho <= 0.0:
+            raise ArgumentError(
+                f"epsilon = {epsilon!r}, delta = {delta!r} leave no budget: raise one of them"
+            )
+        return cls(GAUSSIAN, Fraction(rho), replace, ApproxDP(epsilon, delta, neighbours, rho))
+
+    @property
+    def pure(self) -> bool:
+        """Whether the noise is discrete Laplace."""
+        return self.mechanism == LAPLACE
+
+    def split(self, share: Fraction) -> "Budget":
+        """Return a share of the budget, for one of several parts that are released together."""
+        return Budget(self.mechanism, self.amount * share, self.replace, self.guarantee)
+
+    def scale(self, change: Fraction | int) -> Fraction:
+        """Return the scale that a part needs when it alone spends the budget.
+
+        Pure: b = change / amount, change the largest l1 change. Gaussian: variance = change / (2 amount),
+        change the largest squared l2 change. Rounded up.
+        """
+        return round_up(Fraction(change) / (self.amount if self.pure else 2 * self.amount))
+
+
+def best_shapes(changes: Iterable[float], weights: Iterable[float], pure: bool) -> list[float]:
+    """Return the relative scales that give an answer the least variance.
+
+    Minimises sum q_j b_j^2 with sum s_j / b_j fixed: b_j ~ (s_j/q_j)^(1/3); or, Gaussian, sum q_j v_j with
+    sum s_j / v_j fixed: v_j ~ sqrt(s_j/q_j).
+
+    Args:
+        changes: s_j, largest l1 change (pure) or squared l2 change (Gaussian) of part j.
+        weights: q_j, mean squared weight of part j in an answer.
+        pure: which of the two.
+    """
+    power = 1.0 / 3.0 if pure else 0.5
+    return [(max(float(s), 1.0) / q) ** power for s, q in zip(changes, weights, strict=True)]
+
+
+def part_scales(
+    changes: Sequence[Any], shapes: Sequence[float], budget: Budget, factor: Fraction | int = 1
+) -> list[Fraction]:
+    """Return scales of the given shape that spend the budget exactly on the worst record, rounded up.
+
+    With N_j an integer near 1/shape_j, G = max over x of sum_j N_j changes_j(x) is exact, and scale_j = G
+    factor / (N_j amount) gives sum_j changes_j(x) / scale_j <= amount / factor for every x (Gaussian: 2
+    amount).
+
+    Args:
+        changes: for each part, an array over all places x of exact integers: l1 changes, or squared ones.
+        shapes: relative scales, such as from `best_shapes`.
+        budget: what may be spent.
+        factor: how much more a pair of neighbours changes than one record (2 or 4 under `replace`).
+    """
+    least = min(shapes)
+    rates = [max(1, round(math.ldexp(least / shape, _RATE_BITS))) for shape in shapes]
+    total: Any = 0
+    for rate, change in zip(rates, changes, strict=True):
+        total = total + np.asarray(change).astype(object) * rate
+    worst = int(np.max(total))
+    return [budget.scale(Fraction(worst * factor, rate)) for rate in rates]
+
+
+def shares(weights: Sequence[float]) -> list[Fraction]:
+    """Return positive fractions that add up to exactly one, near the given proportions."""
+    if len(set(weights)) == 1:
+        return [Fraction(1, len(weights))] * len(weights)
+    top = math.fsum(weights)
+    parts = [max(1, int(math.ldexp(weight / top, _SHARE_BITS))) for weight in weights]
+    return [Fraction(part, sum(parts)) for part in parts]
+
+
+@dataclass(frozen=True)
+class NoisePlan:
+    """The noise of one release.
+
+    Args:
+        mechanism: `discrete-laplace` or `discrete-gaussian`.
+        runs: (scale, length) for stretches of the vector, in order: Laplace scale b or Gaussian variance.
+    """
+
+    mechanism: str
+    runs: tuple[tuple[Fraction, int], ...]
+
+    @classmethod
+    def of(cls, budget: Budget, runs: Iterable[tuple[Fraction, int]]) -> "NoisePlan":
+        """Return a plan with equal neighbours joined; ArgumentError where the samplers' range is left."""
+        joined: list[tuple[Fraction, int]] = []
+        for scale, length in runs:
+            if joined and joined[-1][0] == scale:
+                joined[-1] = (scale, joined[-1][1] + length)
+            else:
+                joined.append((scale, length))
+        top = MAX_SCALE // 2 if budget.pure else (MAX_SCALE // 2) ** 2
+        if max(scale for scale, _ in joined) > top:
+            raise ArgumentError(
+                "epsilon needs noise beyond the sampler's range: take a larger epsilon or a smaller structure"
+            )
+        return cls(budget.mechanism, tuple(joined))
+
+    @property
+    def size(self) -> int:
+        """The length of the vector."""
+        return sum(length for _, length in self.runs)
+
+    def variances(self) -> NDArray[np.float64]:
+        """Return the variance of every coordinate's noise: 2 b^2 (within 1/6 of the discrete law's), or v."""
+        pure = self.mechanism == LAPLACE
+        each = [2.0 * float(scale) ** 2 if pure else float(scale) for scale, _ in self.runs]
+        return np.repeat(each, [length for _, length in self.runs])
+
+    def add(self, vector: NDArray[np.uint64], source: NoiseSource) -> NDArray[np.int64]:
+        """Return the vector under exact noise on *every* coordinate, modulo 2^64, read back as signed.
+
+        *Privacy*: the only place where an exact vector meets noise; the vector leaves in no other way.
+        """
+        sampler = source.discrete_laplace if self.mechanism == LAPLACE else source.discrete_gaussian
+        noise = np.concatenate([np.asarray(sampler(scale, length)) for scale, length in self.runs])
+        return decode_signed(vector + noise.astype(np.int64).view(np.uint64))
+
+    def to_public(self) -> dict[str, Any]:
+        """Return the plan as JSON-ready values."""
+        return {"mechanism": self.mechanism, "scales": [[str(scale), length] for scale, length in self.runs]}
+
+    @classmethod
+    def from_public(cls, public: dict[str, Any]) -> "NoisePlan":
+        """Read back `to_public`; ValueError, TypeError or KeyError for anything else."""
+        if public["mechanism"] not in (LAPLACE, GAUSSIAN):
+            raise ValueError(f"unknown mechanism {public['mechanism']!r}")
+        runs = tuple((Fraction(scale), int(length)) for scale, length in public["scales"])
+        if not runs or any(scale <= 0 or length < 1 for scale, length in runs):
+            raise ValueError("scales and lengths must be positive")
+        return cls(public["mechanism"], runs)
