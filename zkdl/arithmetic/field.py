@@ -14,7 +14,8 @@ import numpy as np
 
 from . import field_kernels as kernels
 from .backend import switched
-from .device.words import FQ_TAG, FR_TAG, Q_MODULUS, R_MODULUS
+from .device.tags import FQ_TAG, FR_TAG
+from .device.words import Q_MODULUS, R_MODULUS
 from .errors import DecodeError, NotCanonical
 from .threads import over_range
 

@@ -1,4 +1,7 @@
-"""Unreduced sums of products of Fr elements: one reduction at the end instead of one for each term."""
+"""Unreduced sums of products of Fr elements: one reduction at the end instead of one for each term.
+
+For one element at a time the sum is a plain wide integer; for several side by side, see `doubles` and `ifma`.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import errors
 from numba.extending import register_model
 
-from .elements import call_multiply, instruction, same_elements
+from .elements import instruction, same_elements
+from .lanes import LaneElement, LaneState
+from .tags import BY_TAG
 from .words import (
     FR,
     Element,
@@ -43,14 +49,26 @@ FR_PRODUCTS = Accumulator(FR, 576)
 FR_SIGNED = Accumulator(FR, 384)
 
 
+def _empty(tag: Any, name: str, scalar: Accumulator) -> Any:
+    """The type of an empty sum for a tag."""
+    element = BY_TAG[tag]
+    kind = getattr(element.arithmetic, name) if isinstance(element, LaneElement) else scalar
+    if kind is None or (kind is scalar and element is not FR):
+        raise errors.TypingError(f"unreduced sums are for Fr only, got {element}")
+    return kind
+
+
 @instruction
 def products_zero(typing_context: Any, tag: Any) -> Any:
     """An empty unreduced sum of products of Fr elements."""
+    kind = _empty(tag, "products", FR_PRODUCTS)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return ir.Constant(FR_PRODUCTS.integer, 0)
+        if isinstance(kind, LaneState):
+            return kind.arithmetic.zero_state(builder, kind)
+        return ir.Constant(kind.integer, 0)
 
-    return FR_PRODUCTS(tag), codegen
+    return kind(tag), codegen
 
 
 @instruction
@@ -59,14 +77,16 @@ def products_add(typing_context: Any, total: Any, a: Any, b: Any) -> Any:
     element = same_elements(a, b)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if isinstance(total, LaneState):
+            return element.arithmetic.products_add(builder, *args)
         n = element.limbs
         width = FR_PRODUCTS.integer
-        total, left, right = args
+        value, left, right = args
         # The product is put together in 2 n limbs first, so the long carry chain runs once.
         words = product_words(builder, words_of(builder, left, n), words_of(builder, right, n))
-        return builder.add(total, joined(builder, words, width))
+        return builder.add(value, joined(builder, words, width))
 
-    return FR_PRODUCTS(total, a, b), codegen
+    return total(total, a, b), codegen
 
 
 def _finish_tall(builder: Any, element: Element, value: Any) -> Any:
@@ -76,7 +96,7 @@ def _finish_tall(builder: Any, element: Element, value: Any) -> Any:
     high = builder.lshr(value, ir.Constant(value.type, 64 * n))
     high = builder.trunc(high, element.integer)
     # mul(R^2, hi) = hi R mod p.
-    high = call_multiply(builder, element, constant_of(element, element.r2), high)
+    high = element.arithmetic.mul(builder, constant_of(element, element.r2), high)
     # lo < R < 3 p for Fr: two conditional subtractions, done unsigned because lo uses every bit.
     modulus = constant_of(element, element.modulus)
     for _ in range(2):
@@ -85,9 +105,21 @@ def _finish_tall(builder: Any, element: Element, value: Any) -> Any:
     return subtract_once(builder, element, builder.add(low, high))
 
 
+def _lanes_reduced(total: LaneState, name: str) -> Any:
+    """Signature and code of a reduction of a sum of several lanes."""
+    element = next(kind for kind in BY_TAG.values() if kind.arithmetic is total.arithmetic)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return getattr(total.arithmetic, name)(builder, *args)
+
+    return element(total), codegen
+
+
 @instruction
 def products_reduce(typing_context: Any, total: Any) -> Any:
     """The sum of products as an element: total / R mod p, which is the Montgomery form of the real sum."""
+    if isinstance(total, LaneState):
+        return _lanes_reduced(total, "products_reduce")
     element = total.element
 
     def emit(builder: Any, args: list[Any]) -> Any:
@@ -113,16 +145,19 @@ def products_reduce(typing_context: Any, total: Any) -> Any:
 @instruction
 def signed_zero(typing_context: Any, tag: Any) -> Any:
     """An empty signed sum: a multiple of p so large (p 2^127) that the running value stays positive."""
+    kind = _empty(tag, "signed", FR_SIGNED)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return ir.Constant(FR_SIGNED.integer, FR.modulus << 127)
+        if isinstance(kind, LaneState):
+            return kind.arithmetic.zero_state(builder, kind)
+        return ir.Constant(kind.integer, FR.modulus << 127)
 
-    return FR_SIGNED(tag), codegen
+    return kind(tag), codegen
 
 
 @instruction
 def signed_add(typing_context: Any, total: Any, word: Any, a: Any) -> Any:
-    """total + word a for a signed 64-bit `word`, unreduced.
+    """total + word a for a signed 64-bit `word` (one for each lane), unreduced.
 
     word = unsigned(word) - 2^64 [word < 0], so the product is one row of unsigned multiplications and a
     masked subtraction of a 2^64.
@@ -130,23 +165,27 @@ def signed_add(typing_context: Any, total: Any, word: Any, a: Any) -> Any:
     element = same_elements(a)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        total, word, value = args
+        if isinstance(total, LaneState):
+            return element.arithmetic.signed_add(builder, *args)
+        before, factor, value = args
         width = FR_SIGNED.integer
         n = element.limbs
-        low = add_multiple(builder, words_of(builder, value, n), word, words_of(builder, total, n))
-        high = builder.lshr(total, ir.Constant(width, 64 * n))
+        low = add_multiple(builder, words_of(builder, value, n), factor, words_of(builder, before, n))
+        high = builder.lshr(before, ir.Constant(width, 64 * n))
         high = builder.shl(high, ir.Constant(width, 64 * n))
-        total = builder.add(high, joined(builder, low, width))
-        mask = builder.sext(builder.icmp_signed("<", word, ir.Constant(_I64, 0)), element.integer)
+        after = builder.add(high, joined(builder, low, width))
+        mask = builder.sext(builder.icmp_signed("<", factor, ir.Constant(_I64, 0)), element.integer)
         back = builder.zext(builder.and_(value, mask), width)
-        return builder.sub(total, builder.shl(back, ir.Constant(width, 64)))
+        return builder.sub(after, builder.shl(back, ir.Constant(width, 64)))
 
-    return FR_SIGNED(total, types.int64, a), codegen
+    return total(total, element.arithmetic.word, a), codegen
 
 
 @instruction
 def signed_reduce(typing_context: Any, total: Any) -> Any:
     """The signed sum as an element."""
+    if isinstance(total, LaneState):
+        return _lanes_reduced(total, "signed_reduce")
     element = total.element
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

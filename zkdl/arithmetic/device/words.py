@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import models, register_model
@@ -36,6 +35,8 @@ class Element(types.Type):
         self.limbs = limbs
         # How many elements one value holds.
         self.lanes = 1
+        # What emits its instructions: `scalar.Scalar`.
+        self.arithmetic: Any = None
         self.bits = 64 * limbs
         self.integer = ir.IntType(self.bits)
         # -p^-1 mod 2^64, the factor that clears the lowest limb in a Montgomery step.
@@ -54,11 +55,6 @@ class WideModel(models.PrimitiveModel):
 
 FR = Element("fr", R_MODULUS, 4)
 FQ = Element("fq", Q_MODULUS, 6)
-
-# Arguments that carry a field in their type only: the value is never looked at.
-FR_TAG = np.uint8(0)
-FQ_TAG = np.uint16(0)
-BY_TAG = {types.uint8: FR, types.uint16: FQ}
 
 
 def constant_of(element: Element, value: int) -> ir.Constant:

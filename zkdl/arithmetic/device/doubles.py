@@ -1,0 +1,516 @@
+"""Four lanes on AVX2 + FMA: elements as short signed integers held in doubles, products by pairs of FMAs.
+
+An element is a sum of d_k B^k with B = 2^w (w = 43 and six limbs for Fr, 48 and eight for Fq). Every limb is
+an integer that a double holds exactly. The high and the low half of a product of limbs come from two fused
+multiply-adds (N. Emmart's trick): with a constant C so large that its last place is U, a multiple of B,
+
+    h = fma(a, b, C)         a b rounded to a multiple of U, plus C;
+    l = fma(a, b, C - h)     what that rounding left over, at most U / 2, exactly.
+
+Both are sums of integers, so a column of a schoolbook product is accumulated in place: h runs through the
+chain h' = fma(a, b, h), and the left-overs l = fma(a, b, h - h') are added up. All is right under rounding to
+nearest, the mode that every program starts in; nothing is set or restored. Fast-math flags must never be put
+on these instructions.
+
+What is kept true of every element between instructions, with p the modulus:
+
+    value      |x| < p, strictly. So x = 0 mod p means x = 0.
+    limbs      |d_k| <= B; as few as one carry from the neighbour makes |d_k| <= B / 2 + 2^8 of it. The last
+               limb is what the value leaves over, below p / B^(n-1) + 2: 2^45 for Fq, 2^40 for Fr. A number
+               that is zero has zero limbs: d_0 is a multiple of B then, and loaded limbs are canonical,
+               carried ones are below B; so d_0 = 0, and so on upwards.
+
+Why nothing overflows, for the n = 8, B = 2^48 of Fq (Fr has 9 bits more to spare):
+
+    chains     the terms of a column add up to at most 8 B^2 + 8 (B/2 + 2^8)(B/2) < 2^99.4. U = 2 B puts C =
+               1.5 2^101 at least 2^100 above the place 2^101 below which the last place would shrink to B.
+    left-overs |l| <= B, 16 in a column at most: 2^52; with the carried chain, at most 2^51.4, below 2^53.
+    carries    (x + M) - M with M = 1.5 2^52 B rounds |x| <= 2^53 to the nearest multiple of B.
+
+The Montgomery product: T = a b in 2 n columns; E = the low n of them, carried once; Q = E (-1/p) mod B^n,
+carried once; then E + Q p is a multiple of B^n and (T + Q p) / B^n is the result. |E|, |Q| <= B^n / 2 (1 +
+2^-30), so it is at most |a b| / B^n + p / 2 (1 + 2^-30), below p for |a|, |b| < p as p < 2^256 / 2.2. Only
+the columns from n - 1 on are worked out for Q p: of the columns below it is known that they cancel E but for
+one number, which column n - 1 gives after rounding. Three short phases of independent columns instead of n
+steps that wait for each other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from .lanes import MASKS, WORDS, LaneState, array_of, vectors_of
+from .rows import broadcast, load_rows, shuffle, store_rows
+from .words import Element, function_named
+
+_I32 = ir.IntType(32)
+_I64 = ir.IntType(64)
+_ONE_52 = 2.0**52
+# Terms between two carries of an unreduced sum.
+_PRODUCTS = 32
+_SIGNED = 256
+
+
+class Doubles:
+    """The emitter for one field."""
+
+    path = "avx2"
+    lanes = 4
+
+    def __init__(self, element: Element, limbs: int, width: int, spare: int) -> None:
+        self.symbol = f"{element.symbol}_avx2"
+        self.modulus = element.modulus
+        self.words = element.limbs
+        self.limbs = limbs
+        self.width = width
+        self.base = 1 << width
+        self.radix = 1 << (width * limbs)
+        # B^n / R: by so much one operand is multiplied first, so that the product is divided by R exactly.
+        self.scale = self.radix >> (64 * self.words)
+        self.vector = ir.VectorType(ir.DoubleType(), self.lanes)
+        self.bits = ir.VectorType(_I64, self.lanes)
+        self.held = ir.ArrayType(self.vector, limbs)
+        self.mask = MASKS[self.lanes]
+        self.word = WORDS[self.lanes]
+        self.anchor = 1.5 * 2.0 ** (52 + spare + width)
+        self.rounder = 1.5 * 2.0 ** (52 + width)
+        self.p = [float(d) for d in self._balanced(element.modulus, False)]
+        inverse = -pow(element.modulus, -1, self.radix) % self.radix
+        self.v = [float(d) for d in self._balanced(inverse, True)]
+        # Only Fr has the spare bits for unreduced sums.
+        self.products: Any = None
+        self.signed: Any = None
+        if not spare:
+            self.products = LaneState(f"{self.symbol}.products", self, self.vector, 2 * limbs)
+            self.signed = LaneState(f"{self.symbol}.signed", self, self.vector, limbs + 2)
+
+    def _balanced(self, value: int, wrap: bool) -> list[int]:
+        """Limbs in [-B/2, B/2]; the last takes what is left, or only that modulo B if `wrap`."""
+        out = []
+        for k in range(self.limbs):
+            digit = value % self.base
+            if digit >= self.base // 2 and (wrap or k < self.limbs - 1):
+                digit -= self.base
+            if k == self.limbs - 1 and not wrap:
+                digit = value
+            value = (value - digit) >> self.width
+            out.append(digit)
+        return out
+
+    # Building blocks -------------------------------------------------------------------------------------
+
+    def _c(self, value: float) -> ir.Constant:
+        return ir.Constant(self.vector, [float(value)] * self.lanes)
+
+    def _i(self, value: int) -> ir.Constant:
+        return ir.Constant(self.bits, [value] * self.lanes)
+
+    def _fma(self, builder: Any, a: Any, b: Any, c: Any) -> Any:
+        name = f"llvm.fma.v{self.lanes}f64"
+        module = builder.module
+        function = module.globals.get(name)
+        if function is None:
+            function = ir.Function(module, ir.FunctionType(self.vector, [self.vector] * 3), name)
+        return builder.call(function, [a, b, c])
+
+    def _multiply_add(
+        self, builder: Any, columns: dict[int, tuple[Any, Any]], k: int, a: Any, b: Any
+    ) -> None:
+        """Add a b to column k: (chain, sum of left-overs), either None as long as it is empty."""
+        before, low = columns.get(k, (None, None))
+        before = self._c(self.anchor) if before is None else before
+        after = self._fma(builder, a, b, before)
+        rest = self._fma(builder, a, b, builder.fsub(before, after))
+        columns[k] = (after, rest if low is None else builder.fadd(low, rest))
+
+    def _multiply_all(
+        self, builder: Any, columns: dict[int, tuple[Any, Any]], pairs: list[tuple[int, int]], a: Any, b: Any
+    ) -> None:
+        """a_i b_j for all pairs, four columns at a time: enough chains to hide the latency, few enough that
+        their heads stay in registers."""
+        for k in sorted({(i + j) // 4 for i, j in pairs}):
+            for i, j in sorted(pair for pair in pairs if sum(pair) // 4 == k):
+                self._multiply_add(builder, columns, i + j, a[i], b[j])
+
+    def _column(self, builder: Any, columns: dict[int, tuple[Any, Any]], k: int) -> Any:
+        """Column k as one number: its left-overs and what the chain of column k - 1 carries into it."""
+        low = columns[k][1] if k in columns else None
+        if k - 1 not in columns:
+            return low
+        high = builder.fsub(columns[k - 1][0], self._c(self.anchor))
+        down = self._c(1.0 / self.base)
+        return builder.fmul(high, down) if low is None else self._fma(builder, high, down, low)
+
+    def _round(self, builder: Any, value: Any, rounder: float) -> Any:
+        """The nearest multiple of B (or of what `rounder` has as its last place)."""
+        constant = self._c(rounder)
+        return builder.fsub(builder.fadd(value, constant), constant)
+
+    def _carried(self, builder: Any, columns: list[Any], last: bool) -> tuple[list[Any], Any]:
+        """One carry from every limb to the next, all at once; from the last one too if `last`.
+
+        Returns:
+            The limbs, and what the last one carries times B.
+        """
+        out, carry = [], None
+        for k, value in enumerate(columns):
+            high = None
+            if last or k < len(columns) - 1:
+                high = self._round(builder, value, self.rounder)
+                value = builder.fsub(value, high)
+            if carry is not None:
+                value = self._fma(builder, carry, self._c(1.0 / self.base), value)
+            out.append(value)
+            carry = high
+        return out, carry
+
+    def _weakly_reduced(self, builder: Any, limbs: list[Any]) -> list[Any]:
+        """x - q p for the integer q nearest to x / p: in +-p (1/2 + 2^-30). For |x| up to 2^8 p.
+
+        The last limb alone gives q: the others are below 2^-30 of p.
+        """
+        top = self.modulus / self.base ** (self.limbs - 1)
+        shift = self._c(1.5 * _ONE_52)
+        q = self._fma(builder, limbs[-1], self._c(-1.0 / top), shift)
+        minus_q = builder.fsub(q, shift)
+        lowered = [
+            self._fma(builder, minus_q, self._c(digit), limb)
+            for digit, limb in zip(self.p, limbs, strict=True)
+        ]
+        return self._carried(builder, lowered, False)[0]
+
+    def _reduced(
+        self, builder: Any, columns: dict[int, tuple[Any, Any]], tail: list[Any] | None
+    ) -> list[Any]:
+        """(the 2 n columns) / B^n mod p, before any weak reduction.
+
+        `tail` gives the columns as finished numbers; `columns` is empty then.
+        """
+        n = self.limbs
+        p, v = [self._c(digit) for digit in self.p], [self._c(digit) for digit in self.v]
+        lower = tail[:n] if tail else [self._column(builder, columns, k) for k in range(n)]
+        low, carry = self._carried(builder, lower, True)
+        inner: dict[int, tuple[Any, Any]] = {}
+        pairs = [(i, j) for i in range(n) for j in range(n)]
+        self._multiply_all(builder, inner, [pair for pair in pairs if sum(pair) < n], low, v)
+        q, _ = self._carried(builder, [self._column(builder, inner, k) for k in range(n)], True)
+        # E + Q p below column n is a multiple of B^n, whose factor is small: column n - 1 rounded. Of column
+        # n - 2 only the carry matters, and of that only a few bits.
+        below = builder.fmul(q[0], p[n - 2])
+        for i in range(1, n - 1):
+            below = self._fma(builder, q[i], p[n - 2 - i], below)
+        outer: dict[int, tuple[Any, Any]] = {n - 1: (columns[n - 1][0] if not tail else None, None)}
+        self._multiply_all(builder, outer, [pair for pair in pairs if sum(pair) == n - 1], q, p)
+        chain, last = outer[n - 1]
+        last = self._fma(builder, below, self._c(1.0 / self.base), builder.fadd(last, low[n - 1]))
+        carry = builder.fadd(carry, self._round(builder, last, self.rounder))
+        columns[n - 1] = (chain, None)
+        self._multiply_all(builder, columns, [pair for pair in pairs if sum(pair) >= n], q, p)
+        result = [self._column(builder, columns, n + k) for k in range(n)]
+        if tail:
+            result = [builder.fadd(a, b) for a, b in zip(result, tail[n:], strict=True)]
+        result[0] = self._fma(builder, carry, self._c(1.0 / self.base), result[0])
+        return self._carried(builder, result, False)[0]
+
+    def _call(self, builder: Any, name: str, result: Any, args: list[Any], emit: Any) -> Any:
+        """A call of this module's function `name`: the long sequences are emitted once."""
+        function = function_named(builder, f"{self.symbol}_{name}", result, [a.type for a in args], emit)
+        return builder.call(function, args)
+
+    # Arithmetic ------------------------------------------------------------------------------------------
+
+    def mul(self, builder: Any, a: Any, b: Any) -> Any:
+        def emit(inner: Any, args: list[Any]) -> Any:
+            left, right = (vectors_of(inner, value) for value in args)
+            if self.scale > 1:
+                right = [inner.fmul(limb, self._c(self.scale)) for limb in right]
+            columns: dict[int, tuple[Any, Any]] = {}
+            pairs = [(i, j) for i in range(self.limbs) for j in range(self.limbs)]
+            self._multiply_all(inner, columns, pairs, left, right)
+            return array_of(inner, self._reduced(inner, columns, None))
+
+        return self._call(builder, "mul", self.held, [a, b], emit)
+
+    def square(self, builder: Any, a: Any) -> Any:
+        def emit(inner: Any, args: list[Any]) -> Any:
+            limbs = vectors_of(inner, args[0])
+            plain = [inner.fmul(x, self._c(self.scale)) for x in limbs] if self.scale > 1 else limbs
+            twice = [inner.fadd(x, x) for x in plain]
+            columns: dict[int, tuple[Any, Any]] = {}
+            pairs = [(i, j) for i in range(self.limbs) for j in range(i, self.limbs)]
+            for k in sorted({(i + j) // 4 for i, j in pairs}):
+                for i, j in (pair for pair in pairs if sum(pair) // 4 == k):
+                    self._multiply_add(inner, columns, i + j, limbs[i], plain[j] if i == j else twice[j])
+            return array_of(inner, self._reduced(inner, columns, None))
+
+        return self._call(builder, "square", self.held, [a], emit)
+
+    def _combined(self, builder: Any, operation: str, a: Any, b: Any) -> Any:
+        pairs = zip(vectors_of(builder, a), vectors_of(builder, b), strict=True)
+        sums = [getattr(builder, operation)(x, y) for x, y in pairs]
+        return array_of(builder, self._weakly_reduced(builder, sums))
+
+    def add(self, builder: Any, a: Any, b: Any) -> Any:
+        return self._combined(builder, "fadd", a, b)
+
+    def sub(self, builder: Any, a: Any, b: Any) -> Any:
+        return self._combined(builder, "fsub", a, b)
+
+    def neg(self, builder: Any, a: Any) -> Any:
+        return array_of(builder, [builder.fsub(self._c(0.0), limb) for limb in vectors_of(builder, a)])
+
+    def select(self, builder: Any, condition: Any, a: Any, b: Any) -> Any:
+        pairs = zip(vectors_of(builder, a), vectors_of(builder, b), strict=True)
+        return array_of(builder, [builder.select(condition, x, y) for x, y in pairs])
+
+    def is_zero(self, builder: Any, a: Any) -> Any:
+        # The sign bit is shifted out: a limb may be minus zero.
+        either = self._i(0)
+        for limb in vectors_of(builder, a):
+            either = builder.or_(either, builder.bitcast(limb, self.bits))
+        return builder.icmp_unsigned("==", builder.shl(either, self._i(1)), self._i(0))
+
+    def equal(self, builder: Any, a: Any, b: Any) -> Any:
+        return self.is_zero(builder, self.sub(builder, a, b))
+
+    def somewhere(self, builder: Any, mask: Any) -> Any:
+        whole = builder.bitcast(mask, ir.IntType(self.lanes))
+        return builder.icmp_unsigned("!=", whole, ir.Constant(whole.type, 0))
+
+    # Memory ----------------------------------------------------------------------------------------------
+
+    def _limbs_of(self, builder: Any, words: list[Any]) -> Any:
+        """Vectors of 64-bit words to limbs in [0, B)."""
+        out = []
+        for k in range(self.limbs):
+            word, bit = divmod(self.width * k, 64)
+            value = builder.lshr(words[word], self._i(bit)) if bit else words[word]
+            if bit + self.width > 64 and word + 1 < self.words:
+                value = builder.or_(value, builder.shl(words[word + 1], self._i(64 - bit)))
+            if bit + self.width < 64 or word + 1 < self.words:
+                value = builder.and_(value, self._i(self.base - 1))
+            # A small integer in the mantissa of 2^52.
+            value = builder.or_(value, self._i(0x433 << 52))
+            out.append(builder.fsub(builder.bitcast(value, self.vector), self._c(_ONE_52)))
+        return array_of(builder, out)
+
+    def _words_of(self, builder: Any, value: Any) -> list[Any]:
+        """Limbs to vectors of 64-bit words of the canonical value."""
+        n, last = self.limbs, self.limbs - 1
+        # x + p with limbs that are all positive: p with B taken from each limb and given to the one below.
+        # The last may be just below zero before it is carried into, so it is read as a signed number.
+        limbs = []
+        for k, limb in enumerate(vectors_of(builder, value)):
+            digit = self.p[k] + (2 * self.base if k < last else 0) - (2 if k else 0)
+            moved = builder.fadd(limb, self._c(digit + (1.0 if k < last else 1.5) * _ONE_52))
+            moved = builder.bitcast(moved, self.bits)
+            if k < last:
+                limbs.append(builder.and_(moved, self._i((1 << 52) - 1)))
+            else:
+                limbs.append(builder.sub(moved, self._i(0x4338 << 48)))
+        mask = self._i(self.base - 1)
+        for k in range(last):
+            limbs[k + 1] = builder.add(limbs[k + 1], builder.lshr(limbs[k], self._i(self.width)))
+            limbs[k] = builder.and_(limbs[k], mask)
+        # x + p is in (0, 2 p); x + B^n in the same way, which overflows where x is not negative.
+        lowered, carry = [], None
+        for k in range(n):
+            digit = ((self.radix - self.modulus) >> (self.width * k)) & (self.base - 1)
+            total = builder.add(limbs[k], self._i(digit))
+            total = total if carry is None else builder.add(total, carry)
+            carry = builder.lshr(total, self._i(self.width))
+            lowered.append(builder.and_(total, mask))
+        enough = builder.icmp_unsigned("!=", carry, self._i(0))
+        limbs = [builder.select(enough, low, high) for low, high in zip(lowered, limbs, strict=True)]
+        words = []
+        for word in range(self.words):
+            total = None
+            for k in range(n):
+                place = self.width * k - 64 * word
+                if -self.width < place < 64:
+                    part = limbs[k]
+                    if place:
+                        shift = builder.shl if place > 0 else builder.lshr
+                        part = shift(part, self._i(abs(place)))
+                    total = part if total is None else builder.or_(total, part)
+            words.append(total)
+        return words
+
+    def constant(self, value: int) -> Any:
+        """A constant taken as it is, not brought into Montgomery form."""
+        digits = [float((value >> (self.width * k)) & (self.base - 1)) for k in range(self.limbs)]
+        return ir.Constant(self.held, [self._c(digit) for digit in digits])
+
+    def load(self, builder: Any, pointers: list[Any]) -> Any:
+        return self._limbs_of(builder, load_rows(builder, pointers, self.words))
+
+    def spread(self, builder: Any, pointer: Any) -> Any:
+        words = []
+        for k in range(self.words):
+            word = builder.load(builder.gep(pointer, [ir.Constant(_I64, k)]), align=8)
+            words.append(broadcast(builder, word, self.lanes))
+        return self._limbs_of(builder, words)
+
+    def store(self, builder: Any, pointers: list[Any], value: Any) -> None:
+        store_rows(builder, pointers, self._words_of(builder, value))
+
+    def store_sum(self, builder: Any, pointer: Any, value: Any) -> None:
+        for places in ([2, 3, 0, 1], [1, 0, 3, 2]):
+            turned = [shuffle(builder, limb, limb, places) for limb in vectors_of(builder, value)]
+            value = self.add(builder, value, array_of(builder, turned))
+        self.store(builder, [pointer], value)
+
+    # Machine integers ------------------------------------------------------------------------------------
+
+    def load_words(self, builder: Any, pointer: Any) -> Any:
+        return builder.load(builder.bitcast(pointer, self.bits.as_pointer()), align=8)
+
+    def spread_word(self, builder: Any, word: Any) -> Any:
+        return broadcast(builder, word, self.lanes)
+
+    def nonzero(self, builder: Any, words: Any) -> Any:
+        return builder.icmp_unsigned("!=", words, self._i(0))
+
+    def _halves_of(self, builder: Any, words: Any) -> list[Any]:
+        """Signed words as low + high B with 0 <= low < B and |high| <= 2^(63 - w)."""
+        exponent, rest = self._i(0x433 << 52), 63 - self.width
+        low = builder.or_(builder.and_(words, self._i(self.base - 1)), exponent)
+        high = builder.lshr(builder.xor(words, self._i(1 << 63)), self._i(self.width))
+        high = builder.or_(high, exponent)
+        return [
+            builder.fsub(builder.bitcast(low, self.vector), self._c(_ONE_52)),
+            builder.fsub(builder.bitcast(high, self.vector), self._c(_ONE_52 + 2.0**rest)),
+        ]
+
+    def from_words(self, builder: Any, words: Any) -> Any:
+        """Signed machine integers as elements."""
+        limbs = self._halves_of(builder, words) + [self._c(0.0)] * (self.limbs - 2)
+        square = (self.radix // self.scale) ** 2 % self.modulus
+        return self.mul(builder, self.constant(square), array_of(builder, limbs))
+
+    # Unreduced sums --------------------------------------------------------------------------------------
+
+    def _state(self, builder: Any, kind: LaneState, columns: list[Any], count: Any) -> Any:
+        value = builder.insert_value(ir.Constant(kind.held, ir.Undefined), array_of(builder, columns), 0)
+        return builder.insert_value(value, count, 1)
+
+    def _counted(
+        self, builder: Any, kind: LaneState, columns: list[Any], count: Any, limit: int, name: str, carry: Any
+    ) -> Any:
+        """The state after one more term; every `limit` terms the columns are carried by `carry`."""
+        count = builder.add(count, ir.Constant(_I64, 1))
+        full = builder.icmp_unsigned("==", count, ir.Constant(_I64, limit))
+        value, start = array_of(builder, columns), builder.basic_block
+        with builder.if_then(full, likely=False):
+            carried = self._call(
+                builder,
+                name,
+                value.type,
+                [value],
+                lambda inner, args: array_of(inner, carry(inner, vectors_of(inner, args[0]))),
+            )
+            inside = builder.basic_block
+        merged = builder.phi(value.type)
+        merged.add_incoming(value, start)
+        merged.add_incoming(carried, inside)
+        number = builder.phi(_I64)
+        number.add_incoming(count, start)
+        number.add_incoming(ir.Constant(_I64, 0), inside)
+        return self._state(builder, kind, vectors_of(builder, merged), number)
+
+    def zero_state(self, builder: Any, kind: LaneState) -> Any:
+        return ir.Constant(kind.held, None)
+
+    def _carried_products(self, builder: Any, columns: list[Any]) -> list[Any]:
+        """The columns within B again and the upper half of them within +-p."""
+        columns, _ = self._carried(builder, columns, False)
+        return columns[: self.limbs] + self._weakly_reduced(builder, columns[self.limbs :])
+
+    def products_add(self, builder: Any, total: Any, a: Any, b: Any) -> Any:
+        """total + a b. One product adds at most n (2 B) to a column: 32 of them stay below 2^52."""
+        before = vectors_of(builder, builder.extract_value(total, 0))
+        columns: dict[int, tuple[Any, Any]] = {k: (None, column) for k, column in enumerate(before)}
+        pairs = [(i, j) for i in range(self.limbs) for j in range(self.limbs)]
+        self._multiply_all(builder, columns, pairs, vectors_of(builder, a), vectors_of(builder, b))
+        after = self._finished(builder, columns)
+        count = builder.extract_value(total, 1)
+        return self._counted(
+            builder, self.products, after, count, _PRODUCTS, "products_carry", self._carried_products
+        )
+
+    def _finished(self, builder: Any, columns: dict[int, tuple[Any, Any]]) -> list[Any]:
+        """All columns as numbers; the last may have no chain of its own."""
+        chains = {k: column for k, column in columns.items() if column[0] is not None}
+        out = []
+        for k in range(len(columns)):
+            low = columns[k][1]
+            if k - 1 in chains:
+                high = builder.fsub(chains[k - 1][0], self._c(self.anchor))
+                low = self._fma(builder, high, self._c(1.0 / self.base), low)
+            out.append(low)
+        return out
+
+    def products_reduce(self, builder: Any, total: Any) -> Any:
+        def emit(inner: Any, args: list[Any]) -> Any:
+            tail = self._carried_products(inner, vectors_of(inner, args[0]))
+            if self.scale > 1:
+                tail = [inner.fmul(column, self._c(self.scale)) for column in tail]
+            # The upper half is up to scale p: one weak reduction more than after a product.
+            return array_of(inner, self._weakly_reduced(inner, self._reduced(inner, {}, tail)))
+
+        return self._call(builder, "products_reduce", self.held, [builder.extract_value(total, 0)], emit)
+
+    def signed_add(self, builder: Any, total: Any, words: Any, a: Any) -> Any:
+        """total + words a. A term adds at most 6 B to a column: 256 of them stay below 2^53 for Fr."""
+        before = vectors_of(builder, builder.extract_value(total, 0))
+        limbs = vectors_of(builder, a)
+        # Most integers are short: those below 2^(w-1) need the low half only.
+        reach = self._i(self.base >> 1)
+        moved = builder.add(words, reach)
+        wide = builder.icmp_unsigned(">=", moved, self._i(self.base))
+        wide = self.somewhere(builder, wide)
+
+        def add(inner: Any, state: list[Any], parts: list[Any]) -> list[Any]:
+            columns: dict[int, tuple[Any, Any]] = {k: (None, column) for k, column in enumerate(state)}
+            for j, part in enumerate(parts):
+                for i, limb in enumerate(limbs):
+                    self._multiply_add(inner, columns, i + j, part, limb)
+            return self._finished(inner, columns)
+
+        with builder.if_else(wide, likely=False) as (then, otherwise):
+            with then:
+                long = array_of(builder, add(builder, before, self._halves_of(builder, words)))
+                long_block = builder.basic_block
+            with otherwise:
+                shift = 1.5 * _ONE_52
+                bits = builder.add(words, self._i(0x4338 << 48))
+                value = builder.fsub(builder.bitcast(bits, self.vector), self._c(shift))
+                short = array_of(builder, add(builder, before, [value]))
+                short_block = builder.basic_block
+        merged = builder.phi(long.type)
+        merged.add_incoming(long, long_block)
+        merged.add_incoming(short, short_block)
+        return self._counted(
+            builder,
+            self.signed,
+            vectors_of(builder, merged),
+            builder.extract_value(total, 1),
+            _SIGNED,
+            "signed_carry",
+            lambda inner, columns: self._carried(inner, columns, False)[0],
+        )
+
+    def signed_reduce(self, builder: Any, total: Any) -> Any:
+        n = self.limbs
+
+        def emit(inner: Any, args: list[Any]) -> Any:
+            columns, _ = self._carried(inner, vectors_of(inner, args[0]), False)
+            low = array_of(inner, self._weakly_reduced(inner, columns[:n]))
+            high = array_of(inner, columns[n:] + [self._c(0.0)] * (n - 2))
+            # high B^n: the Montgomery product with B^n R.
+            power = self.radix * (self.radix // self.scale) % self.modulus
+            return self.add(inner, low, self.mul(inner, self.constant(power), high))
+
+        return self._call(builder, "signed_reduce", self.held, [builder.extract_value(total, 0)], emit)
