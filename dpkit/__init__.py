@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from dpkit import audit, continual, datasets, exact, noise
     from dpkit._loading import load
     from dpkit.continual.counter import Counter
-    from dpkit.continual.derived import DistinctCount, TopK
+    from dpkit.continual.distinct import DistinctCount
     from dpkit.continual.histogram import Histogram
     from dpkit.continual.maximum import MaxSum, SumSelect
+    from dpkit.continual.topk import TopK
     from dpkit.ledger import Ledger
     from dpkit.similarity.distance import DistanceSum, DistanceSumBuilder
     from dpkit.similarity.kde import KDE, KDEBuilder
@@ -40,14 +41,14 @@ _LAZY = {
     "Counter": "dpkit.continual.counter",
     "DistanceSum": "dpkit.similarity.distance",
     "DistanceSumBuilder": "dpkit.similarity.distance",
-    "DistinctCount": "dpkit.continual.derived",
+    "DistinctCount": "dpkit.continual.distinct",
     "Histogram": "dpkit.continual.histogram",
     "KDE": "dpkit.similarity.kde",
     "KDEBuilder": "dpkit.similarity.kde",
     "Ledger": "dpkit.ledger",
     "MaxSum": "dpkit.continual.maximum",
     "SumSelect": "dpkit.continual.maximum",
-    "TopK": "dpkit.continual.derived",
+    "TopK": "dpkit.continual.topk",
     "load": "dpkit._loading",
 }
 _LAZY_MODULES = ("audit", "continual", "datasets", "exact", "noise")

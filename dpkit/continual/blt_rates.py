@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "Target",
+    "alternating_norm",
     "design_rates",
     "encoder_weights",
     "geometric",
@@ -25,9 +28,13 @@ __all__ = [
     "noise_norm_sum",
     "noise_weights",
     "norm",
+    "pattern_norm",
+    "zeros_of",
 ]
 
 Floats = NDArray[np.float64]
+_OPTIMISED_PARTS = 32
+_APART = 1e-3
 
 
 def geometric(rate: Floats, n: float) -> Floats:
@@ -49,13 +56,17 @@ def encoder_weights(a: Floats, b: Floats) -> Floats:
     return np.asarray(_one_minus_ratio(b, a).prod(-1) / (poles + np.eye(a.shape[-1])).prod(-1))
 
 
-def noise_weights(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """Return the weights (beta_0, beta_1, ...) of B and its rates (0, b_1, ...)."""
+def noise_weights(a: Floats, b: Floats, decay: float = 0.0) -> tuple[Floats, Floats]:
+    """Return the weights (beta_0, beta_1, ...) of B and its rates (g, b_1, ...).
+
+    B(x) = 1/((1 - e^-g x) C(x)); with y = e^-g x every rate falls by g, so g = 0 covers it.
+    """
+    a, b = a - decay, b - decay
     one = np.expm1(-a).prod(-1) / np.expm1(-b).prod(-1)
     poles = _one_minus_ratio(b, b) + np.eye(b.shape[-1])
     rest = _one_minus_ratio(a, b).prod(-1) / (-np.expm1(b) * poles.prod(-1))
     rates = np.concatenate([np.zeros((*b.shape[:-1], 1)), b], -1)
-    return np.concatenate([np.abs(one)[..., None], rest], -1), rates
+    return np.concatenate([np.abs(one)[..., None], rest], -1), rates + decay
 
 
 def norm(a: Floats, r: Floats, n: float) -> Floats:
@@ -80,41 +91,149 @@ def noise_norm_sum(beta: Floats, rates: Floats, n: int) -> float:
     return float((beta[:, None] * beta[None, :] * np.where(p * n < 1e-4, series, exact)).sum())
 
 
-def _rates(x: Floats) -> tuple[Floats, Floats]:
-    """Read parameters (log a_1, then inverse softplus of the increments of the logarithms) as (a, b)."""
+def pattern_norm(a: Floats, r: Floats, n: float, parts: int, gap: float) -> Floats:
+    """Return |c + c moved by gap + ... + c moved by (parts - 1) gap|^2 over n coefficients.
+
+    Between the j-th copy's start and the next, the sum is the sum of r_i g_ij t_i^u, g_ij = (1 - t_i^((j+1)
+    gap))/(1 - t_i^gap), u the steps since; at u = 0 the newest copy counts 1 in place of sum r_i.
+    """
+    if parts == 1:
+        return norm(a, r, n)
+    parts = min(parts, math.ceil(n / gap)) if math.isfinite(n) else parts
+    total = np.zeros(a.shape[:-1])
+    for j in range(parts):
+        weights = r * np.expm1(-a * gap * (j + 1)) / np.expm1(-a * gap)
+        length = gap if j < parts - 1 else n - gap * j
+        rates = a[..., :, None] + a[..., None, :]
+        pairs = weights[..., :, None] * weights[..., None, :]
+        first = 1.0 + (weights - r).sum(-1)
+        total = total + (pairs * (geometric(rates, length) - 1.0)).sum((-1, -2)) + first**2
+    return np.asarray(total)
+
+
+def alternating_norm(a: Floats, r: Floats, n: float, changes: int) -> Floats:
+    """Return a bound on |sum of +-c moved|^2 for so many changes with alternating signs within n steps.
+
+    c is positive and never increases, so at every step the alternating sum is at most its newest term: the
+    square is at most the sum of |c|^2 over the gaps, at most `changes` times that over n/changes steps.
+    """
+    return np.asarray(changes * norm(a, r, n / changes))
+
+
+def zeros_of(a: Floats, r: Floats) -> Floats:
+    """Return rates b of the zeros of 1 + sum r_i t_i x/(1 - t_i x): one between neighbouring poles, bisected.
+
+    In s = -log(1/x) the function falls between poles a_i < s < a_(i+1), and behind the last one.
+    """
+    found = []
+    for i in range(len(a)):
+        low, high = 0.0, (a[i + 1] - a[i] if i + 1 < len(a) else 700.0)
+        for _ in range(200):  # b = a_i + middle: relative to the pole, so that small gaps keep their digits
+            middle = (low + high) / 2 if low > 0.0 or high < 1e-290 else high / 4
+            with np.errstate(over="ignore"):
+                value = 1.0 + float((r / np.expm1(np.minimum(a - a[i] - middle, 700.0))).sum())
+            if value < 0.0:
+                low = middle
+            else:
+                high = middle
+            if high - low <= 1e-15 * high:
+                break
+        found.append(a[i] + (low + high) / 2)
+    return np.array(found)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a design is for.
+
+    Args:
+        n: design length.
+        unbounded: calibrate to streams of any length.
+        decay: rate g of exponentially decayed sums, exp(-g) a step; 0 for plain sums.
+        window: answers are sums of the last so many elements; 0 for all.
+        changes: elements that differ between neighbours, with alternating signs.
+        parts, gap: elements that differ, with any signs, at least `gap` steps apart.
+    """
+
+    n: int
+    unbounded: bool = False
+    decay: float = 0.0
+    window: int = 0
+    changes: int = 1
+    parts: int = 1
+    gap: int = 1
+
+    @property
+    def reach(self) -> float:
+        """About how many steps an element matters for."""
+        return min(self.n, 8 * self.window or math.inf, 8 / self.decay if self.decay else math.inf)
+
+    def sensitivity(self, a: Floats, r: Floats, n: float) -> Floats:
+        """Return the squared change of C x, elements changing by one, over n steps."""
+        if self.changes > 1:
+            return alternating_norm(a, r, n, self.changes)
+        return pattern_norm(a, r, n, self.parts, self.gap)
+
+    def rows(self, beta: Floats, rates: Floats, n: float) -> Floats:
+        """Return |row n of B|^2: past the window, b_k - b_(k - window) = -sum beta_j (1 - th_j^window) ..."""
+        if not self.window or n <= self.window:
+            return noise_norm(beta, rates, n)
+        late = -beta * np.expm1(-rates * self.window)
+        return np.asarray(noise_norm(beta, rates, self.window) + noise_norm(late, rates, n - self.window))
+
+    def rows_sum(self, beta: Floats, rates: Floats, n: int) -> float:
+        """Return the sum of `rows` over 1..n."""
+        w = self.window
+        if not w or n <= w:
+            return noise_norm_sum(beta, rates, n)
+        late = -beta * np.expm1(-rates * w)
+        full = float(noise_norm(beta, rates, w))
+        return noise_norm_sum(beta, rates, w) + (n - w) * full + noise_norm_sum(late, rates, n - w)
+
+
+def _rates(x: Floats, decay: float) -> tuple[Floats, Floats]:
+    """Read parameters, log (a_1 - g) and inverse softplus of the logarithms' increments, as (a, b)."""
     steps = np.logaddexp(0.0, x[..., 1:])
     logs = np.concatenate([x[..., :1], x[..., :1] + np.cumsum(steps, -1)], -1)
-    rates = np.exp(np.clip(logs, math.log(1e-14), math.log(60.0)))
+    rates = np.exp(np.clip(logs, math.log(1e-14), math.log(60.0))) + decay
     return rates[..., 0::2], rates[..., 1::2]
 
 
 @lru_cache(maxsize=256)
-def design_rates(degree: int, n: int, unbounded: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def design_rates(degree: int, target: Target) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return rates (a, b) with nearly the least worst error over n steps.
 
-    Minimises log(|c|^2 |row n of B|^2), |c|^2 over n or, unbounded, over all coefficients, by BFGS with
-    gradients from central differences, from a geometric ladder between 0.6/n and 2.5. Results are kept.
+    Minimises log(sensitivity^2 |row n of B|^2), the first over n or, unbounded, over all coefficients, by
+    BFGS with gradients from central differences, from a geometric ladder between 0.6/reach and 2.5. Results
+    are kept.
 
     Args:
         degree: m, number of poles.
-        n: design length.
-        unbounded: calibrate to streams of any length.
+        target: what for.
 
     Source: Dvijotham, McMahan, Pillutla, Steinke, Thakurta 2024; pole form derived in docs/privacy.md.
     """
-    ladder = np.linspace(math.log(0.6 / n), math.log(2.5), 2 * degree)
+    ladder = np.linspace(math.log(0.6 / target.reach), math.log(2.5), 2 * degree)
     start = np.concatenate([ladder[:1], np.log(np.expm1(np.diff(ladder)))])
+    length = math.inf if target.unbounded else target.n
+    many = target.parts > _OPTIMISED_PARTS  # the sum over copies would be slow, and moves the optimum little
 
     def loss(x: Floats) -> Floats:
         with np.errstate(all="ignore"):
-            a, b = _rates(x)
-            value = np.log(norm(a, encoder_weights(a, b), math.inf if unbounded else n))
-            value = value + np.log(noise_norm(*noise_weights(a, b), n))
+            a, b = _rates(x, target.decay)
+            r = encoder_weights(a, b)
+            value = np.log(norm(a, r, length) if many else target.sensitivity(a, r, length))
+            value = value + np.log(target.rows(*noise_weights(a, b, target.decay), target.n))
         return np.where(np.isfinite(value), value, np.inf)
 
-    x = _bfgs(loss, start)
-    a, b = _rates(x)
-    return tuple(a.tolist()), tuple(b.tolist())
+    a, b = _rates(_bfgs(loss, start), target.decay)
+    rates = np.ravel(np.column_stack([a, b]))
+    while len(rates) > 2:  # a pole beside a zero does nothing: the optimum has fewer
+        apart = np.diff(rates) / rates[1:]
+        if apart.min() > _APART:
+            break
+        rates = np.delete(rates, [apart.argmin(), apart.argmin() + 1])
+    return tuple(rates[0::2].tolist()), tuple(rates[1::2].tolist())
 
 
 def _bfgs(f: Callable[[Floats], Floats], x: Floats, rounds: int = 300) -> Floats:
@@ -142,7 +261,10 @@ def _bfgs(f: Callable[[Floats], Floats], x: Floats, rounds: int = 300) -> Floats
             continue
         k = enough[0]
         moved = steps[k] * direction
-        fresh = gradient(x + moved)
+        with np.errstate(invalid="ignore"):
+            fresh = gradient(x + moved)
+        if not np.isfinite(fresh).all():  # the edge of what floats resolve
+            return x + moved
         change = fresh - g
         gain = value - float(values[k])
         x, value, g = x + moved, float(values[k]), fresh

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from dpkit.continual.blt import BLTDesign
@@ -32,6 +34,7 @@ class Prediction:
         exact: `integers`, or `decoded` where floats process exact noisy integers after the fact. Never float
             noise.
         parameters: the design's public numbers.
+        counts: how many counters run side by side; the other figures but `state_size` are of one.
     """
 
     mechanism: str
@@ -42,15 +45,17 @@ class Prediction:
     floor: float | None
     exact: str
     parameters: dict[str, Any]
+    counts: int = 1
 
     def max_error(self, beta: float = 1 / 3) -> float:
         """Return a bound that all errors meet together with probability 1 - beta, for Gaussian noise.
 
-        worst_std sqrt(2 ln(2 T/beta)); discrete Gaussian noise is sub-Gaussian with the same parameter.
+        worst_std sqrt(2 ln(2 counts T/beta)); discrete Gaussian noise is sub-Gaussian with the same
+        parameter.
         """
         if self.floor is None:
             raise ArgumentError("max_error is a Gaussian bound; this budget is pure")
-        return self.worst_std * math.sqrt(2.0 * math.log(2.0 * self.horizon / beta))
+        return self.worst_std * math.sqrt(2.0 * math.log(2.0 * self.counts * self.horizon / beta))
 
     def __repr__(self) -> str:
         floor = "" if self.floor is None else f", floor={self.floor:.5g}"
@@ -61,14 +66,27 @@ class Prediction:
 
 
 def make_design(
-    mechanism: str, budget: Budget, domain: Domain, neighbours: str, horizon: int | None, expected: int
+    mechanism: str,
+    budget: Budget,
+    domain: Domain,
+    neighbours: str,
+    horizon: int | None,
+    expected: int,
+    changes: int = 1,
 ) -> Design:
-    """Return the design of one named mechanism, or raise ArgumentError saying why it does not fit."""
+    """Return the design of one named mechanism, or raise ArgumentError saying why it does not fit.
+
+    Args:
+        mechanism, budget, domain, neighbours, horizon, expected: of the request.
+        changes: how many elements differ between neighbours, with alternating signs. A tree's nodes then
+            change by at most one element each, `changes` of them on a level: the budget's share 1/changes.
+    """
     sensitivity = domain.sensitivity(neighbours)
     if mechanism == "blt":
         if budget.law != GAUSSIAN:
             raise ArgumentError("mechanism='blt' needs rho, or delta above 0; for a pure budget take 'k-ary'")
-        return BLTDesign(budget, sensitivity, domain.magnitude, horizon, expected)
+        return BLTDesign(budget, sensitivity, domain.magnitude, horizon, expected, changes=changes)
+    budget = budget.part(Fraction(1, changes))
     if mechanism == "k-ary" and budget.law == GAUSSIAN:
         raise ArgumentError("mechanism='k-ary' needs a pure budget: epsilon with delta=0")
     if mechanism in _TREES and horizon is not None:
@@ -80,13 +98,32 @@ def make_design(
     raise ArgumentError(f"mechanism must be one of {', '.join(MECHANISMS)}, got {mechanism!r}")
 
 
-def candidates(
-    mechanism: str, budget: Budget, domain: Domain, neighbours: str, horizon: int | None, expected: int
+@lru_cache(maxsize=256)  # a design is immutable and costs an optimisation: equal requests share it
+def _candidates(*request: Any) -> tuple[Design, ...]:
+    return tuple(_make_candidates(*request))
+
+
+def candidates(*request: Any) -> list[Design]:
+    """Return the designs to choose from, least mean error first; one where the mechanism is named.
+
+    Args:
+        request: mechanism, budget, domain, neighbours, horizon, expected, and what `make_design` takes more.
+    """
+    if not isinstance(request[0], str) or request[0] not in MECHANISMS:
+        raise ArgumentError(f"mechanism must be one of {', '.join(MECHANISMS)}, got {request[0]!r}")
+    return list(_candidates(*request))
+
+
+def _make_candidates(
+    mechanism: str,
+    budget: Budget,
+    domain: Domain,
+    neighbours: str,
+    horizon: int | None,
+    expected: int,
+    changes: int = 1,
 ) -> list[Design]:
-    """Return the designs to choose from, least mean error first; one where the mechanism is named."""
-    if not isinstance(mechanism, str) or mechanism not in MECHANISMS:
-        raise ArgumentError(f"mechanism must be one of {', '.join(MECHANISMS)}, got {mechanism!r}")
-    request = (budget, domain, neighbours, horizon, expected)
+    request = (budget, domain, neighbours, horizon, expected, changes)
     if mechanism != "auto":
         return [make_design(mechanism, *request)]
     gaussian = budget.law == GAUSSIAN
@@ -106,7 +143,9 @@ def candidates(
     return [design for _, _, design in sorted(designs)]
 
 
-def predictions(designs: list[Design], domain: Domain, neighbours: str, steps: int) -> list[Prediction]:
+def predictions(
+    designs: list[Design], domain: Domain, neighbours: str, steps: int, counts: int = 1
+) -> list[Prediction]:
     """Return the figures of designs over so many steps, in the user's units."""
     found = []
     for design in designs:
@@ -121,11 +160,12 @@ def predictions(designs: list[Design], domain: Domain, neighbours: str, steps: i
                 inner if design.name == "hybrid" and design.horizon is None else design.name,
                 math.sqrt(design.mean_variance(steps)) * domain.unit,
                 math.sqrt(design.worst_variance(steps)) * domain.unit,
-                design.state_size,
+                counts * design.state_size,
                 steps,
                 floor,
-                "decoded" if inner in ("honaker", "blt") else "integers",
+                "decoded" if inner == "honaker" or getattr(design, "keep", 1.0) != 1.0 else "integers",
                 design.describe(),
+                counts,
             )
         )
     return found

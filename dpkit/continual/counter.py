@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dpkit.continual import choose
-from dpkit.continual import state as states
 from dpkit.continual.blt import LIMIT
 from dpkit.continual.design import Design, Engine, Release
 from dpkit.continual.settings import Domain, check_count, guarantee_of, read_budget, read_neighbours
 from dpkit.continual.stream import Stream
-from dpkit.guarantee import Guarantee
 from dpkit.noise import NoiseSource, OSNoise
 
 __all__ = ["Counter"]
@@ -54,7 +52,11 @@ class Counter(Stream):
     (3,)
     >>> counter.guarantee
     ZCDP(rho=0.5, neighbours='zero-out')
+    >>> Counter.from_state(counter.state()).step(1).t
+    5
     """
+
+    _kind = "counter"
 
     def __init__(
         self,
@@ -87,7 +89,7 @@ class Counter(Stream):
             "expected": expected,
         }
         self._design: Design = designs[0]
-        self.guarantee: Guarantee = guarantee_of(rho, epsilon, delta, neighbours)
+        self.guarantee = guarantee_of(rho, epsilon, delta, neighbours)
         self._open(OSNoise())
 
     def _open(self, source: NoiseSource) -> None:
@@ -182,53 +184,14 @@ class Counter(Stream):
         )
         return choose.predictions(designs, domain, neighbours, horizon or expected)
 
-    def state(self) -> bytes:
-        """Seal the stream's state and end this counter; `from_state` continues it, once.
+    def _describe(self) -> dict[str, Any]:
+        return self._design.describe()
 
-        *Privacy*: the bytes hold exact sums and live noise: keep them as secret as the stream itself. Draws
-        not yet used are left out and drawn afresh.
+    def _export(self) -> dict[str, Any]:
+        return self._engine.export()
 
-        >>> counter = Counter(rho=0.5)
-        >>> _ = counter.steps([1, 1])
-        >>> Counter.from_state(counter.state()).step(1).t
-        3
-        """
-        with self._lock:
-            self._enter(0)
-            self._ended = "this stream was handed over by state(): continue it with from_state"
-            return self._sealed()
-
-    def _sealed(self) -> bytes:
-        """Return the state without ending the stream; the caller sees to it that only one goes on."""
-        return states.seal_state(
-            "counter", self._settings, self._design.describe(), self._t, self._engine.export()
-        )
-
-    @classmethod
-    def from_state(cls, data: bytes, store: states.ClaimStore | None = None) -> Counter:
-        """Continue the stream that `state` sealed.
-
-        Args:
-            data: what `state` returned.
-            store: where the right to continue is claimed, once; a `ClaimFolder` works across processes and
-                machines that share the folder. None accepts only states that this process made, once each.
-
-        Raises:
-            FormatError: not a counter's state, or damaged.
-            BudgetSpentError: the state was continued before, or comes from elsewhere and store is None.
-        """
-        counter, token = cls._unsealed(data)
-        states.claim(token, store)
-        return counter
-
-    @classmethod
-    def _unsealed(cls, data: bytes) -> tuple[Counter, str]:
-        settings, t, engine, token = states.open_state("counter", data)
-        counter = states.rebuilt(lambda: cls(**{**settings, "bounds": tuple(settings["bounds"])}))
-        states.check_design(data, counter._design.describe())
-        states.rebuilt(lambda: counter._engine.restore(engine))
-        counter._t = t
-        return counter, token
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self._engine.restore(saved)
 
     def __repr__(self) -> str:
         return f"Counter({self._design.name!r}, {self.guarantee!r}, horizon={self.horizon}, t={self._t})"

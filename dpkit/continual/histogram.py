@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dpkit.continual import choose
-from dpkit.continual import state as states
+from dpkit.continual.bank import Bank
 from dpkit.continual.blt import LIMIT
-from dpkit.continual.design import Design, Engine, Release
+from dpkit.continual.design import Design, Release
 from dpkit.continual.settings import Domain, check_count, guarantee_of, read_budget, read_neighbours
 from dpkit.continual.stream import Stream
 from dpkit.errors import ArgumentError
-from dpkit.guarantee import Guarantee
 from dpkit.noise import NoiseSource, OSNoise
 
 __all__ = ["Histogram"]
@@ -39,6 +38,8 @@ class Histogram(Stream):
     ((3,), 1)
     """
 
+    _kind = "histogram"
+
     def __init__(
         self,
         d: int,
@@ -55,12 +56,8 @@ class Histogram(Stream):
         horizon = None if horizon is None else check_count(horizon, "horizon", 1, LIMIT)
         expected = check_count(expected, "expected", 1, LIMIT)
         neighbours = read_neighbours(neighbours)
-        share = Fraction(1, 2) if neighbours == "replace" else Fraction(1)
-        budget = read_budget(rho, epsilon, delta).part(share)
-        domain = Domain.read((0.0, 1.0), None)
-        # one category changes by one whatever the relation: `replace` is paid by the share
-        request = (mechanism, budget, domain, "zero-out", horizon, expected)
-        self._design: Design = choose.candidates(*request)[0]
+        domain, designs = _read(rho, epsilon, delta, horizon, mechanism, neighbours, expected)
+        self._design: Design = designs[0]
         self._unit, self._one = domain.unit, domain.units(1.0)
         self._settings: dict[str, Any] = {
             "d": self._d,
@@ -72,12 +69,12 @@ class Histogram(Stream):
             "neighbours": neighbours,
             "expected": expected,
         }
-        self.guarantee: Guarantee = guarantee_of(rho, epsilon, delta, neighbours)
+        self.guarantee = guarantee_of(rho, epsilon, delta, neighbours)
         self._open(OSNoise())
 
     def _open(self, source: NoiseSource) -> None:
         """Start the stream; tests pass seeded noise."""
-        self._engines: list[Engine] = [self._design.start(source) for _ in range(self._d)]
+        self._bank = Bank(self._design, source, self._d)
         self._begin(self._settings["horizon"] or LIMIT)
 
     @property
@@ -99,13 +96,13 @@ class Histogram(Stream):
             HorizonError, BudgetSpentError: as `Counter.step`.
             ArgumentError: category is no integer.
         """
-        if not isinstance(category, int | np.integer) or isinstance(category, bool):
-            raise ArgumentError(f"category must be an integer, got {type(category).__name__}")
-        place = int(category)
+        self._check(category)
+        units = np.zeros(self._d, dtype=np.int64)
+        if 0 <= category < self._d:
+            units[category] = self._one
         with self._lock:
             self._enter(1)
-            one = self._one
-            value = np.array([e.step(one if j == place else 0) for j, e in enumerate(self._engines)])
+            value = self._bank.step(units)
             t = self._leave(1)
         return Release(value * self._unit, t, self._design, self._unit)
 
@@ -118,44 +115,81 @@ class Histogram(Stream):
         Returns:
             (n, d) float64.
         """
+        places = self._places(categories)
+        with self._lock:
+            self._enter(places.size)
+            out = self._bank.steps((places[:, None] == np.arange(self._d)) * np.int64(self._one))
+            self._leave(places.size)
+        return out * self._unit
+
+    @staticmethod
+    def _check(category: object) -> None:
+        if not isinstance(category, int | np.integer) or isinstance(category, bool):
+            raise ArgumentError(f"category must be an integer, got {type(category).__name__}")
+
+    @staticmethod
+    def _places(categories: ArrayLike) -> NDArray[Any]:
         places = np.asarray(categories)
         if places.ndim != 1 or (places.dtype.kind not in "iu" and places.size):
             raise ArgumentError(
                 f"categories must be a one-dimensional integer array, got shape {places.shape} and dtype "
                 f"{places.dtype}"
             )
-        out = np.empty((places.size, self._d))
-        with self._lock:
-            self._enter(places.size)
-            for j, engine in enumerate(self._engines):
-                out[:, j] = engine.steps((places == j) * np.int64(self._one)) * self._unit
-            self._leave(places.size)
-        return out
-
-    def state(self) -> bytes:
-        """Seal the stream's state and end this object; as `Counter.state`."""
-        with self._lock:
-            self._enter(0)
-            self._ended = "this stream was handed over by state(): continue it with from_state"
-            engines = {"all": [engine.export() for engine in self._engines]}
-            return states.seal_state("histogram", self._settings, self._design.describe(), self._t, engines)
+        return places
 
     @classmethod
-    def from_state(cls, data: bytes, store: states.ClaimStore | None = None) -> Histogram:
-        """Continue the stream that `state` sealed, once; as `Counter.from_state`."""
-        settings, t, engines, token = states.open_state("histogram", data)
-        counts = states.rebuilt(lambda: cls(**settings))
+    def predict(
+        cls,
+        d: int,
+        *,
+        rho: float | None = None,
+        epsilon: float | None = None,
+        delta: float = 0.0,
+        horizon: int | None = None,
+        neighbours: str = "zero-out",
+        expected: int = 1 << 20,
+    ) -> list[choose.Prediction]:
+        """Return the mechanisms for a request with the exact error figures of each count, best first.
 
-        states.check_design(data, counts._design.describe())
+        `max_error` bounds all d counts of all steps together; `state_size` counts all of them.
 
-        def restore() -> None:
-            for engine, saved in zip(counts._engines, engines["all"], strict=True):
-                engine.restore(saved)
+        >>> best = Histogram.predict(3, rho=0.5, horizon=1000)[0]
+        >>> best.mechanism, best.counts
+        ('blt', 3)
+        """
+        d = check_count(d, "d", 1, 1 << 24)
+        horizon = None if horizon is None else check_count(horizon, "horizon", 1, LIMIT)
+        expected = check_count(expected, "expected", 1, LIMIT)
+        neighbours = read_neighbours(neighbours)
+        domain, designs = _read(rho, epsilon, delta, horizon, "auto", neighbours, expected)
+        return choose.predictions(designs, domain, "zero-out", horizon or expected, d)
 
-        states.rebuilt(restore)
-        states.claim(token, store)
-        counts._t = t
-        return counts
+    def _describe(self) -> dict[str, Any]:
+        return self._design.describe()
+
+    def _export(self) -> dict[str, Any]:
+        return self._bank.export()
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self._bank.restore(saved)
 
     def __repr__(self) -> str:
         return f"Histogram({self._d}, {self._design.name!r}, {self.guarantee!r}, t={self._t})"
+
+
+def _read(
+    rho: float | None,
+    epsilon: float | None,
+    delta: float,
+    horizon: int | None,
+    mechanism: str,
+    neighbours: str,
+    expected: int,
+) -> tuple[Domain, list[Design]]:
+    """Return the grid and the designs of one count.
+
+    One category changes by one whatever the relation: `replace`, which changes two, is paid by the share.
+    """
+    budget = read_budget(rho, epsilon, delta).part(Fraction(1, 2 if neighbours == "replace" else 1))
+    domain = Domain.read((0.0, 1.0), None)
+    return domain, choose.candidates(mechanism, budget, domain, "zero-out", horizon, expected)

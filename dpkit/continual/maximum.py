@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dpkit.continual.bank import Bank
 from dpkit.continual.blt import LIMIT
-from dpkit.continual.design import Engine
 from dpkit.continual.plans import COUNT_DOMAIN, Plan, counters_design, make_plans
 from dpkit.continual.settings import GAUSSIAN, check_count, guarantee_of, read_budget, read_neighbours
 from dpkit.continual.stream import Stream
 from dpkit.errors import ArgumentError
-from dpkit.guarantee import Guarantee
 from dpkit.noise import NoiseSource, OSNoise, sqrt_up
 from dpkit.noise.exact import LazyUniform, below_exp
 from dpkit.noise.keystream import Keystream
@@ -59,6 +58,7 @@ class _RowStream(Stream):
     """What MaxSum and SumSelect share: the rows, the plan, the exact sums or the counters."""
 
     _select: bool
+    _sums: NDArray[np.int64]
 
     def __init__(
         self,
@@ -80,7 +80,17 @@ class _RowStream(Stream):
             self._select, mechanism, self._d, self._horizon, self._budget, self._neighbours, beta
         )
         self.plan: Plan = plans[0]
-        self.guarantee: Guarantee = guarantee_of(rho, epsilon, delta, neighbours)
+        self.guarantee = guarantee_of(rho, epsilon, delta, self._neighbours)
+        self._settings = {
+            "d": self._d,
+            "horizon": self._horizon,
+            "rho": rho if rho is None else float(rho),
+            "epsilon": epsilon if epsilon is None else float(epsilon),
+            "delta": float(delta),
+            "mechanism": mechanism,
+            "neighbours": self._neighbours,
+            "beta": float(beta),
+        }
         self._open(OSNoise())
 
     @classmethod
@@ -103,11 +113,11 @@ class _RowStream(Stream):
     def _open(self, source: NoiseSource, word: Callable[[], int] | None = None) -> None:
         """Start the stream; tests pass seeded noise and words."""
         self._source, self._word = source, word
-        self._engines: list[Engine] = []
+        self._bank: Bank | None = None
         self._design = None
         if self.plan.mechanism == "counters":
             self._design = counters_design(self._d, self._horizon, self._budget)
-            self._engines = [self._design.start(source) for _ in range(self._d)]
+            self._bank = Bank(self._design, source, self._d)
         self._sums = np.zeros(self._d, dtype=np.int64)
         self._last: Any = 0
         self._rows = 0  # runs ahead of the clock inside `steps`
@@ -132,20 +142,18 @@ class _RowStream(Stream):
         bits = self._bits(row, 1)
         with self._lock:
             self._enter(1)
-            value = self._advance(bits)
+            value = self._advance(bits[None])[0]
             t = self._leave(1)
-        return RowRelease(value, self.std(t), t)
+        return RowRelease(value.item(), self.std(t), t)
 
     def steps(self, rows: ArrayLike) -> NDArray[np.float64]:
         """Take many rows, (n, d), and return the answer after each, (n,) float64."""
         bits = self._bits(rows, 2)
-        out = np.empty(len(bits))
         with self._lock:
             self._enter(len(bits))
-            for i, row in enumerate(bits):
-                out[i] = self._advance(row)
+            out = self._advance(bits)
             self._leave(len(bits))
-        return out
+        return out.astype(np.float64)
 
     def _bits(self, rows: ArrayLike, axes: int) -> NDArray[np.int64]:
         try:
@@ -160,16 +168,54 @@ class _RowStream(Stream):
             )
         return (values >= 0.5).astype(np.int64)
 
-    def _advance(self, bits: NDArray[np.int64]) -> Any:
-        if self._engines:
-            one = COUNT_DOMAIN.units(1.0)
-            noisy = [engine.step(one * int(b)) for engine, b in zip(self._engines, bits, strict=True)]
-            return self._from_counters(noisy)
-        self._sums += bits
-        t = self._rows = self._rows + 1
-        if t % self.plan.block == 0:
-            self._last = self._fresh()
-        return self._last
+    def _advance(self, bits: NDArray[np.int64]) -> NDArray[Any]:
+        """Take rows (n, d) and return the answer after each."""
+        if self._bank is not None:
+            return self._from_counters(self._bank.steps(bits * COUNT_DOMAIN.units(1.0)))
+        answers, done, block = [self._last], 0, self.plan.block
+        repeats = [0]
+        while done < len(bits):
+            piece = bits[done : done + block - self._rows % block]
+            self._sums += piece.sum(0)
+            self._rows += len(piece)
+            done += len(piece)
+            repeats[-1] += len(piece)
+            if self._rows % block == 0:
+                self._last = self._fresh()
+                repeats[-1] -= 1
+                answers.append(self._last)
+                repeats.append(1)
+        return np.repeat(np.array(answers), repeats)
+
+    def _describe(self) -> dict[str, Any]:
+        if self._design is not None:
+            return self._design.describe()
+        plan = self.plan
+        return {
+            "mechanism": "blocks",
+            "block": plan.block,
+            "answers": plan.answers,
+            "scale": str(self._scale),
+        }
+
+    def _export(self) -> dict[str, Any]:
+        if self._bank is not None:
+            return self._bank.export()
+        return {"sums": self._sums.tolist(), "last": self._last, "rows": self._rows}
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        if self._bank is not None:
+            self._bank.restore(saved)
+            return
+        if len(saved["sums"]) != self._d:
+            raise ValueError("sums of another number of columns")
+        self._sums = np.array(saved["sums"], dtype=np.int64)
+        self._last, self._rows = saved["last"], int(saved["rows"])
+
+    @property
+    def _scale(self) -> Fraction:
+        """Scale of a fresh answer's noise."""
+        raise NotImplementedError
 
     def std(self, t: int) -> float | None:
         """Return the standard deviation of the noise in the answer at step t; None for an index."""
@@ -179,8 +225,8 @@ class _RowStream(Stream):
         """Return a fresh private answer about the exact sums."""
         raise NotImplementedError
 
-    def _from_counters(self, noisy: list[float]) -> Any:
-        """Return the answer as a function of noisy sums, in grid units."""
+    def _from_counters(self, noisy: NDArray[np.float64]) -> NDArray[Any]:
+        """Return the answers as a function of noisy sums (n, d), in grid units."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -210,6 +256,7 @@ class MaxSum(_RowStream):
     1
     """
 
+    _kind = "max-sum"
     _select = False
 
     @property
@@ -234,8 +281,8 @@ class MaxSum(_RowStream):
         draw = self._source.discrete_gaussian if gaussian else self._source.discrete_laplace
         return int(self._sums.max()) + draw(self._scale) + (self.plan.block - 1) / 2
 
-    def _from_counters(self, noisy: list[float]) -> float:
-        return max(noisy) * COUNT_DOMAIN.unit
+    def _from_counters(self, noisy: NDArray[np.float64]) -> NDArray[Any]:
+        return np.asarray(noisy.max(1) * COUNT_DOMAIN.unit)
 
 
 class SumSelect(_RowStream):
@@ -258,6 +305,7 @@ class SumSelect(_RowStream):
     True
     """
 
+    _kind = "sum-select"
     _select = True
 
     @property
@@ -275,5 +323,5 @@ class SumSelect(_RowStream):
         word = self._word or Keystream.from_system().word
         return select_column(self._sums, self._scale, word)
 
-    def _from_counters(self, noisy: list[float]) -> int:
-        return int(np.argmax(noisy))
+    def _from_counters(self, noisy: NDArray[np.float64]) -> NDArray[Any]:
+        return noisy.argmax(1)

@@ -1,12 +1,14 @@
-"""What every stream refuses: steps past its horizon, copies, forks, and going on after an interruption."""
+"""What every stream shares: one owner, one clock, refusals, and a state that is continued once."""
 
 from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+from typing import Any, Self
 
-from dpkit.errors import BudgetSpentError, HorizonError
+from dpkit.continual import state as states
+from dpkit.errors import BudgetSpentError, FormatError, HorizonError
+from dpkit.guarantee import Guarantee
 
 __all__ = ["Stream"]
 
@@ -18,7 +20,27 @@ class Stream:
 
     *Privacy*: two continuations of one state share noise, so their difference can show inputs exactly. Every
     way to make a second one inside a process, or by a fork, is refused; memory snapshots are out of scope.
+
+    A subclass gives `step`, `steps` and `predict`; for its state, `_kind`, `_settings` (the arguments that
+    make an equal object), `_describe` (the public numbers that the noise depends on), `_export`, `_restore`.
     """
+
+    guarantee: Guarantee
+    """What the whole sequence of answers promises."""
+    _kind: str
+    _settings: dict[str, Any]
+
+    def _describe(self) -> dict[str, Any]:
+        """Return the design's public numbers, JSON-ready; a state of another design is refused."""
+        raise NotImplementedError
+
+    def _export(self) -> dict[str, Any]:
+        """Return exact sums and live noise, JSON-ready; secret."""
+        raise NotImplementedError
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        """Continue from `_export`."""
+        raise NotImplementedError
 
     def _begin(self, limit: int) -> None:
         self._limit = limit
@@ -53,6 +75,49 @@ class Stream:
         self._t += steps
         self._ended = ""
         return self._t
+
+    def state(self) -> bytes:
+        """Seal the stream's state and end this object; `from_state` continues it, once.
+
+        *Privacy*: the bytes hold exact sums and live noise: keep them as secret as the stream itself. Draws
+        not yet used are left out and drawn afresh.
+        """
+        with self._lock:
+            self._enter(0)
+            self._ended = "this stream was handed over by state(): continue it with from_state"
+            return self._sealed()
+
+    def _sealed(self) -> bytes:
+        """Return the state without ending the stream; the caller sees to it that only one goes on."""
+        return states.seal_state(self._kind, self._settings, self._describe(), self._t, self._export())
+
+    @classmethod
+    def from_state(cls, data: bytes, store: states.ClaimStore | None = None) -> Self:
+        """Continue the stream that `state` sealed.
+
+        Args:
+            data: what `state` returned.
+            store: where the right to continue is claimed, once; a `ClaimFolder` works across processes and
+                machines that share the folder. None accepts only states that this process made, once each.
+
+        Raises:
+            FormatError: not a state of this kind of stream, or damaged.
+            BudgetSpentError: the state was continued before, or comes from elsewhere and store is None.
+        """
+        stream, token = cls._unsealed(data)
+        states.claim(token, store)
+        return stream
+
+    @classmethod
+    def _unsealed(cls, data: bytes) -> tuple[Self, str]:
+        settings, t, saved, token = states.open_state(cls._kind, data)
+        stream = states.rebuilt(lambda: cls(**settings))
+        states.check_design(data, stream._describe())
+        if not 0 <= t <= stream._limit:
+            raise FormatError(f"malformed state: {t} steps of a stream of {stream._limit}")
+        stream._t = t
+        states.rebuilt(lambda: stream._restore(saved))
+        return stream, token
 
     def _no_copy(self, *_: object) -> Any:
         raise BudgetSpentError(

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from dpkit.audit import Mechanism
-from dpkit.continual.blt import BLTDesign, BLTEngine
+from dpkit.continual.blt import BLTDesign
 from dpkit.continual.kary import KaryDesign
 from dpkit.continual.queue import NoiseQueue
 from dpkit.continual.settings import GAUSSIAN, LAPLACE, Budget
@@ -101,7 +101,7 @@ def two_counters(shared):
 def whole(design, guarantee):
     """An honest design on four steps, seen through its answers."""
     engine = design.start(OSNoise())
-    queue = engine._queue
+    queue = engine._noise._queue if isinstance(design, BLTDesign) else engine._queue
     scale = float(design.sensitivity)
 
     def start():
@@ -110,7 +110,7 @@ def whole(design, guarantee):
         if isinstance(design, KaryDesign):
             return type(engine)(design.k, design.height, queue)
         if isinstance(design, BLTDesign):
-            return BLTEngine(design.encoder, queue)
+            return design.engine(queue)
         return type(engine)(design.levels, queue)
 
     def run(records, runs):

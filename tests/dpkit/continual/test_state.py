@@ -1,13 +1,15 @@
 """Suspending and resuming a stream: same law, once only, nothing foreign."""
 
+import copy
 import json
 import os
+import pickle
 
 import numpy as np
 import pytest
 
 import dpkit
-from dpkit.continual import ClaimFolder, Counter
+from dpkit.continual import ClaimFolder, Counter, DistinctCount, Histogram, MaxSum, SumSelect, TopK
 from dpkit.continual import state as states
 from dpkit.release import Sealed, seal, unseal
 from tests.dpkit.continual.test_counter import CASES
@@ -36,6 +38,8 @@ def test_a_resumed_stream_goes_on_where_it_stopped(mechanism, budget, horizon):
 
 
 def silence(engine):
+    if hasattr(engine, "_noise"):
+        engine._noise._queue = ChosenNoise()
     for name in ("_queue", "_totals"):
         if hasattr(engine, name):
             setattr(engine, name, ChosenNoise())
@@ -136,3 +140,109 @@ def test_a_state_warns_that_it_is_secret_and_holds_no_unread_noise():
 def test_tokens_do_not_repeat():
     tokens = {states.open_state("counter", Counter(rho=0.5).state())[3] for _ in range(10)}
     assert len(tokens) == 10
+
+
+def _items(n):
+    return [f"item {i % 7}" if i % 3 else i / 2 for i in range(n)]
+
+
+STREAMS = [
+    (
+        Histogram,
+        {"d": 3, "rho": 1e6, "horizon": 60, "mechanism": "honaker"},
+        lambda n: [i % 3 for i in range(n)],
+    ),
+    (TopK, {"d": 4, "k": 2, "rho": 1e6, "horizon": 60}, lambda n: ([1, 3, 1] + [1] * n)[:n]),
+    (DistinctCount, {"rho": 1e6}, _items),
+    (DistinctCount, {"epsilon": 1e4, "unit": "event", "horizon": 60}, _items),
+    (
+        MaxSum,
+        {"d": 3, "horizon": 60, "rho": 1e6, "mechanism": "blocks"},
+        lambda n: np.eye(3)[np.arange(n) % 2],
+    ),
+    (
+        MaxSum,
+        {"d": 3, "horizon": 60, "rho": 1e7, "mechanism": "counters"},
+        lambda n: np.eye(3)[np.arange(n) % 2],
+    ),
+    (SumSelect, {"d": 3, "horizon": 60, "rho": 1e6}, lambda n: np.eye(3)[[1] * n]),
+    (SumSelect, {"d": 3, "horizon": 60, "epsilon": 1e4}, lambda n: np.eye(3)[[1] * n]),
+]
+
+
+@pytest.mark.parametrize(("kind", "settings", "make"), STREAMS, ids=lambda x: getattr(x, "__name__", ""))
+def test_every_stream_is_handed_over_once(kind, settings, make, tmp_path):
+    """With next to no noise a resumed stream answers as one that never stopped; the second time it fails."""
+    elements = make(50)
+    whole = kind(**settings).steps(elements)
+    stream = kind(**settings)
+    first = stream.steps(elements[:23])
+    data = stream.state()
+    for attempt in (lambda: stream.step(elements[0]), lambda: stream.steps(elements[:2]), stream.state):
+        with pytest.raises(dpkit.BudgetSpentError, match="handed over"):
+            attempt()
+    again = kind.from_state(data, store=ClaimFolder(tmp_path))
+    assert again.t == 23
+    assert again.guarantee == stream.guarantee
+    assert again.mechanism == stream.mechanism
+    single = again.step(elements[23])
+    rest = again.steps(elements[24:])
+    np.testing.assert_allclose(np.concatenate([first, [single.value], rest])[3:], whole[3:], atol=0.1)
+    assert again.t == 50
+    for store in (None, ClaimFolder(tmp_path)):  # a second time, whatever would be fed
+        with pytest.raises(dpkit.BudgetSpentError):
+            kind.from_state(data, store)
+    for copier in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(dpkit.BudgetSpentError):
+            copier(again)
+    public = unseal(data).public
+    for broken in ({"engine": {}}, {"settings": {}}, {"t": 10**13}, {"t": -1}, {"design": {}}):
+        with pytest.raises(dpkit.FormatError):
+            kind.from_state(seal(Sealed(unseal(data).kind, {**public, **broken}, {})))
+    with pytest.raises(dpkit.FormatError, match="not a counter's state"):
+        Counter.from_state(data)
+
+
+@pytest.mark.parametrize(("kind", "settings", "make"), STREAMS, ids=lambda x: getattr(x, "__name__", ""))
+def test_a_forked_stream_refuses_to_go_on(kind, settings, make):
+    stream, elements = kind(**settings), make(3)
+    stream.step(elements[0])
+    child = os.fork()
+    if child == 0:
+        refused = 0
+        for attempt in (lambda: stream.step(elements[1]), lambda: stream.steps(elements[1:]), stream.state):
+            try:
+                attempt()
+            except dpkit.BudgetSpentError:
+                refused += 1
+        os._exit(refused)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+    assert stream.step(elements[1]).t == 2
+
+
+def test_items_of_every_type_survive_a_state():
+    items = ["ä", "", "\ud800", b"\x00\xff", 10**30, -3, 0.1, 2.0**-1074, float("inf"), float("nan"), None]
+    distinct = DistinctCount(rho=1e6, horizon=60)
+    distinct.steps(items)
+    again = DistinctCount.from_state(distinct.state())
+    assert np.abs(again.steps(items) - 10).max() < 0.1
+    assert len(again._items) == 10
+
+
+def test_predictions_of_every_stream():
+    best = Histogram.predict(5, rho=0.5, horizon=1000)[0]
+    one = Counter.predict(rho=0.5, horizon=1000)[0]
+    assert (best.rmse, best.worst_std, best.floor, best.counts) == (one.rmse, one.worst_std, one.floor, 5)
+    assert best.state_size == 5 * one.state_size
+    assert best.max_error() > one.max_error()
+    replace = Histogram.predict(5, rho=0.5, horizon=1000, neighbours="replace")[0]
+    assert replace.rmse == pytest.approx(np.sqrt(2) * best.rmse, rel=1e-4)
+    assert replace.floor == pytest.approx(np.sqrt(2) * best.floor)
+    assert TopK.predict(5, 2, rho=0.5, horizon=1000)[0] == best
+    assert DistinctCount.predict(rho=0.5, horizon=1000)[0] == one
+    event = DistinctCount.predict(rho=0.5, horizon=1000, unit="event")[0]
+    assert one.rmse < event.rmse < np.sqrt(2) * one.rmse
+    stream = Histogram(5, rho=0.5, horizon=1000)
+    assert stream.std(1000) == pytest.approx(best.worst_std)
+    for kind in (MaxSum, SumSelect):
+        assert kind.predict(3, horizon=50, rho=0.5)[0] == kind(3, horizon=50, rho=0.5).plan

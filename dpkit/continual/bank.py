@@ -1,0 +1,47 @@
+"""Many counters side by side: one design, d engines with noise of their own, one clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpkit.continual.design import Design
+from dpkit.noise import NoiseSource
+
+__all__ = ["Bank"]
+
+
+class Bank:
+    """d engines of one design; column j of the elements goes to engine j.
+
+    Args:
+        design: what each column runs.
+        source: noise.
+        d: number of columns.
+    """
+
+    def __init__(self, design: Design, source: NoiseSource, d: int) -> None:
+        self._engines = [design.start(source) for _ in range(d)]
+
+    def step(self, units: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Take one element of each column, (d,), and return the noisy sums, (d,), in grid units."""
+        pairs = zip(self._engines, units.tolist(), strict=True)
+        return np.array([engine.step(x) for engine, x in pairs], dtype=np.float64)
+
+    def steps(self, units: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Take (n, d) elements and return the noisy sums after each, (n, d)."""
+        out = np.empty(units.shape)
+        for j, engine in enumerate(self._engines):
+            out[:, j] = engine.steps(np.ascontiguousarray(units[:, j]))
+        return out
+
+    def export(self) -> dict[str, Any]:
+        """Return the state; secret."""
+        return {"all": [engine.export() for engine in self._engines]}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Continue from `export`."""
+        for engine, state in zip(self._engines, saved["all"], strict=True):
+            engine.restore(state)
