@@ -52,9 +52,11 @@ def switched(name: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
             engine = state.engine
             if engine is None:
                 return function(*args, **kwargs)
-            return cast(_T, engine.call(name, function, args, kwargs))
+            result: _T = engine.call(name, function, args, kwargs)
+            return result
 
-        # doctest only looks at functions whose globals are those of the module it searches.
+        # doctest only looks at functions whose globals are those of the module it searches; `call` itself
+        # uses none, only its closure.
         home = cast(FunctionType, function).__globals__
         moved = FunctionType(call.__code__, home, function.__name__, None, call.__closure__)
         return cast("Callable[_P, _T]", functools.update_wrapper(moved, function))

@@ -32,7 +32,7 @@ class Memory(Protocol):
 
 
 class Device(Protocol):
-    """One accelerator. Every method raises BackendError (or DeviceMemoryError), one line that says what failed.
+    """One accelerator. Every method raises BackendError or DeviceMemoryError, one line that says what failed.
 
     Attributes:
         name: for people, such as ``"NVIDIA H100 80GB HBM3"``.

@@ -10,6 +10,7 @@ from .. import multilinear
 from ..backend import on_processor
 from ..field import Fr
 from .array import DeviceArray
+from .device import BLOCK
 from .engine import Engine, Operation, entries
 from .field_ops import integers, reduced, word
 
@@ -87,7 +88,9 @@ def matvec(engine: Engine, matrix: Array, vector: Array) -> Any:
     out = engine.empty((rows, 4))
     sizes = (np.uint64(rows), np.uint64(columns), np.uint32(lanes))
     kernel = f"multilinear.matvec_{word(values)}"
-    engine.launch(kernel, engine.blocks(rows * lanes), values, elements, *sizes, out)
+    # Threads that share a row wait for each other, so this kernel does not step: it takes a thread for each
+    # share.
+    engine.launch(kernel, -(-rows * lanes // BLOCK), values, elements, *sizes, out)
     return near(engine, out)
 
 

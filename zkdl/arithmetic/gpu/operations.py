@@ -10,10 +10,11 @@ import numpy as np
 from ...errors import BackendError
 from .. import multilinear, sumcheck
 from ..backend import on_processor
-from ..field import Fr
+from ..field import Field, Fr
 from ..generators import generators
 from ..msm import msm, msm_rows
 from . import field_ops, msm_ops, multilinear_ops, round_ops
+from .array import DeviceArray
 from .cupy_device import CupyDevice
 from .engine import Engine, Operation
 
@@ -39,7 +40,7 @@ def open_engine() -> Engine:
 
 
 def self_test(engine: Engine) -> None:
-    """Compare a round, a fold, a matrix product and a commitment with the processor's, on random inputs.
+    """Compare one result of every kind with the processor's, on random inputs.
 
     A wrong result would only surface much later, as a proof that nobody accepts.
 
@@ -51,6 +52,8 @@ def self_test(engine: Engine) -> None:
     small = np.random.default_rng(r % 2**32).integers(-(1 << 15), 1 << 15, (4, _TRIED))
     points = np.tile(generators(64), (_TRIED // 64, 1))
     trials: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [
+        ("field.mul", Field.mul, (Fr, f, g)),
+        ("field.inverse", Field.inverse, (Fr, f)),
         ("sumcheck.round_quadratic", sumcheck.round_quadratic, (f, g)),
         ("multilinear.vecmat", multilinear.vecmat, (f, np.ascontiguousarray(small.T))),
         ("msm_rows", msm_rows, (points, small)),
@@ -61,5 +64,5 @@ def self_test(engine: Engine) -> None:
     for name, function, args in trials:
         found = engine.call(name, on_processor(function), args, {})
         wanted = on_processor(function)(*args)
-        if not np.array_equal(np.asarray(found), np.asarray(wanted)):
+        if not np.array_equal(found.to_host() if isinstance(found, DeviceArray) else found, wanted):
             raise BackendError(f"gpu backend: {name} is wrong on {engine.device.name}; use the cpu backend")
