@@ -60,7 +60,7 @@ class HostKernels:
     def __init__(self, folder: Path, work: Path):
         self._sources = sorted(folder.glob("*.cu"))
         self._folder, self._work = folder, work
-        self._built = {}
+        self._built, self._owners = {}, {}
 
     def library(self, name):
         """The library of one source file, compiled at the first call."""
@@ -70,10 +70,16 @@ class HostKernels:
         return self._built[name]
 
     def run(self, name, blocks, *arguments):
-        call(self._owner(name), f"host_{name}", np.uint32(blocks), *arguments)
+        if name not in self._owners:
+            self._owners[name] = self._owner(name)
+        call(self._owners[name], f"host_{name}", np.uint32(blocks), *arguments)
 
     def _owner(self, name):
-        for source in self._sources:
+        # Macros may paste a kernel's name together: try first the files that hold it, or it without its suffix.
+        stem = name.rsplit("_", 1)[0]
+        texts = {source: source.read_text() for source in self._sources}
+        likely = sorted(self._sources, key=lambda s: (name not in texts[s], stem not in texts[s]))
+        for source in likely:
             library = self.library(source.stem)
             if hasattr(library, f"host_{name}"):
                 return library
