@@ -36,9 +36,9 @@ def run_program(
 ) -> None:
     """out[i] = what the program makes of points[b size + i], b < blocks, for i in [start, stop).
 
-    Register b starts with block b, `chunk` points at a time, a multiple of the lanes. Additions that find equal
-    or opposite points or infinity are done again point by point, and so is what follows in that chunk: an
-    infinity would pass unnoticed.
+    Register b starts with block b, `chunk` points at a time, a multiple of the lanes. Additions that find
+    equal or opposite points or infinity are done again point by point, and so is what follows in that chunk:
+    an infinity would pass unnoticed.
     """
     xs = np.empty(6 * chunk * x_registers, np.uint64)
     ys = np.empty(6 * chunk * y_registers, np.uint64)

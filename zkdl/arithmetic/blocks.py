@@ -13,9 +13,9 @@ from itertools import pairwise
 import numpy as np
 
 from . import block_kernels as kernels
-from .device.elements import FQ_TAG
 from .endomorphism import BETA, split
 from .field import Fr
+from .paths import vector_tag
 from .segments import flat_points
 from .threads import over_range
 
@@ -61,12 +61,12 @@ def combine_blocks(points: np.ndarray, scalars: np.ndarray) -> np.ndarray:
     program, x_registers, y_registers, result = _compile(values)
     if result < 0 or size == 0:
         return out
-    target = out.reshape(-1)
+    target, tag = out.reshape(-1), vector_tag("Fq")
 
     def part(start: int, stop: int) -> None:
         chunk = -(-min(_CHUNK, stop - start) // 8) * 8
         kernels.run_program(
-            FQ_TAG, target, flat, BETA, program, x_registers, y_registers, m, size, result, start, stop, chunk
+            tag, target, flat, BETA, program, x_registers, y_registers, m, size, result, start, stop, chunk
         )
 
     over_range(part, size, 32)

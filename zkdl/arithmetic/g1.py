@@ -16,6 +16,7 @@ from .device.power import exponent_digits
 from .endomorphism import BETA
 from .errors import DecodeError, NotCanonical, NotInSubgroup, NotOnCurve, PointAtInfinity
 from .field import Fq, Fr
+from .paths import vector_tag
 from .segments import add_indexed, flat_points, normalised, segment_sums
 from .threads import over_range
 
@@ -136,7 +137,9 @@ def in_subgroup(points: np.ndarray) -> np.ndarray:
     """
     flat = flat_points(points)
     status = np.empty(flat.size // 12, np.uint8)
-    over_range(lambda i, j: g1_kernels.in_subgroup_many(status, flat, BETA, i, j), status.size, 8)
+    over_range(
+        lambda i, j: g1_kernels.in_subgroup_many(vector_tag("Fq"), status, flat, BETA, i, j), status.size, 8
+    )
     return status.astype(bool)
 
 
@@ -212,7 +215,11 @@ def from_bytes(
     out, status = np.empty((n, 12), np.uint64), np.empty(n, np.uint8)
     target = out.reshape(-1)
     over_range(
-        lambda i, j: g1_kernels.decode(target, status, plain, signs, _FOUR, BETA, _SQUARE_ROOT, i, j), n, 4
+        lambda i, j: g1_kernels.decode(
+            vector_tag("Fq"), target, status, plain, signs, _FOUR, BETA, _SQUARE_ROOT, i, j
+        ),
+        n,
+        4,
     )
     _refuse(status, allow_infinity)
     return out

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .device.compile import device, kernel
-from .device.curve import add_jacobian, double
+from .device.curve import add_unequal, double
 from .device.elements import (
     FQ_TAG,
     add,
@@ -15,13 +15,16 @@ from .device.elements import (
     exceeds_half,
     is_canonical,
     is_zero,
+    lanes,
     load,
     mul,
     neg,
     one,
     r_squared,
+    spread,
     square,
     store,
+    sub,
     unit,
     zero,
 )
@@ -65,64 +68,117 @@ def on_curve_many(status: Any, points: Any, four: Any, n: int) -> None:
 
 
 @device
-def _in_subgroup(x: Any, y: Any, beta: Any) -> Any:
-    """Whether the endomorphism (beta x, y) acts as multiplication by -z^2 (Scott 2021, section 6)."""
-    jx, jy, jz = x, y, one(FQ_TAG)
+def _subgroup_test(tag: Any, xs: Any, ys: Any, beta: Any, defects: Any) -> None:
+    """Test `lanes` points for the subgroup of prime order; `_passed` reads the answers from `defects`.
+
+    The endomorphism (beta x, y) acts as multiplication by -z^2 on the subgroup and nowhere else (Scott 2021,
+    section 6). The three elements are the differences of the two sides' coordinates and the Z of z^2 P.
+
+    Additions without a branch suffice: points of order r never meet in a ladder whose multiples are between 2
+    and 2^64, and whatever else meets ends with Z = 0.
+    """
+    width = lanes(tag)
+    x, y = load(tag, xs, 0), load(tag, ys, 0)
+    jx, jy, jz = x, y, one(tag)
     # Twice times |z|; z^2 P has the sign of z squared away.
     for _ in range(2):
         sx, sy, sz = jx, jy, jz
         for k in range(_PARAMETER.shape[0]):
             jx, jy, jz = double(jx, jy, jz)
             if _PARAMETER[k]:
-                jx, jy, jz = add_jacobian(jx, jy, jz, sx, sy, sz)
-    if is_zero(jz):
-        return False
+                jx, jy, jz = add_unequal(jx, jy, jz, sx, sy, sz)
     zz = square(jz)
-    return equal(jx, mul(mul(beta, x), zz)) and equal(jy, mul(neg(y), mul(zz, jz)))
+    store(defects, 0, sub(jx, mul(mul(beta, x), zz)))
+    store(defects, width, add(jy, mul(y, mul(zz, jz))))
+    store(defects, 2 * width, jz)
+
+
+@device
+def _passed(defects: Any, width: int, k: int) -> bool:
+    return (
+        is_zero(load(FQ_TAG, defects, k))
+        and is_zero(load(FQ_TAG, defects, width + k))
+        and not is_zero(load(FQ_TAG, defects, 2 * width + k))
+    )
 
 
 @kernel
-def in_subgroup_many(status: Any, points: Any, beta: Any, start: int, stop: int) -> None:
+def in_subgroup_many(tag: Any, status: Any, points: Any, beta: Any, start: int, stop: int) -> None:
     """status[i] = 1 where a point of the curve lies in the subgroup of prime order; infinity does."""
-    b = load(FQ_TAG, beta, 0)
-    for i in range(start, stop):
-        x = load(FQ_TAG, points, 2 * i)
-        y = load(FQ_TAG, points, 2 * i + 1)
-        status[i] = 1 if is_zero(y) or _in_subgroup(x, y, b) else 0
+    width = lanes(tag)
+    factor = spread(tag, beta, 0)
+    xs, ys, defects = (
+        np.empty(6 * width, np.uint64),
+        np.empty(6 * width, np.uint64),
+        np.empty(18 * width, np.uint64),
+    )
+    for first in range(start, stop, width):
+        # The last point again fills up the last group.
+        for k in range(width):
+            i = min(first + k, stop - 1)
+            store(xs, k, load(FQ_TAG, points, 2 * i))
+            store(ys, k, load(FQ_TAG, points, 2 * i + 1))
+        _subgroup_test(tag, xs, ys, factor, defects)
+        for k in range(min(width, stop - first)):
+            status[first + k] = 1 if is_zero(load(FQ_TAG, ys, k)) or _passed(defects, width, k) else 0
 
 
 @kernel
 def decode(
-    out: Any, status: Any, plain: Any, signs: Any, four: Any, beta: Any, root: Any, start: int, stop: int
+    tag: Any,
+    out: Any,
+    status: Any,
+    plain: Any,
+    signs: Any,
+    four: Any,
+    beta: Any,
+    root: Any,
+    start: int,
+    stop: int,
 ) -> None:
     """Points from plain x coordinates and signs, each checked; status[i] is one of the codes above.
 
     signs: 0 or 1 chooses the smaller or larger root y; 2 means that the flags said infinity, which leaves the
-    point alone.
+    point alone. Points that are not accepted come out as infinity.
     """
+    width = lanes(tag)
     b = load(FQ_TAG, four, 0)
-    factor = load(FQ_TAG, beta, 0)
-    for i in range(start, stop):
-        store(out, 2 * i, zero(FQ_TAG))
-        store(out, 2 * i + 1, zero(FQ_TAG))
-        if signs[i] == 2:
-            status[i] = INFINITY
-            continue
-        raw = load(FQ_TAG, plain, i)
-        if not is_canonical(raw):
-            status[i] = NOT_CANONICAL
-            continue
-        x = mul(r_squared(FQ_TAG), raw)
-        right = add(mul(square(x), x), b)
-        y = power(FQ_TAG, right, root)
-        if not equal(square(y), right):
-            status[i] = NOT_ON_CURVE
-            continue
-        if exceeds_half(mul(y, unit(FQ_TAG))) != (signs[i] == 1):
-            y = neg(y)
-        if not _in_subgroup(x, y, factor):
-            status[i] = NOT_IN_SUBGROUP
-            continue
-        store(out, 2 * i, x)
-        store(out, 2 * i + 1, y)
-        status[i] = OK
+    factor = spread(tag, beta, 0)
+    xs, ys, right, defects = (
+        np.empty(6 * width, np.uint64),
+        np.empty(6 * width, np.uint64),
+        np.empty(6 * width, np.uint64),
+        np.empty(18 * width, np.uint64),
+    )
+    for first in range(start, stop, width):
+        used = min(width, stop - first)
+        for k in range(width):
+            # Lanes without work go through the motions on the last point.
+            i = first + min(k, used - 1)
+            raw = load(FQ_TAG, plain, i)
+            if signs[i] == 2:
+                status[i] = INFINITY
+            else:
+                status[i] = OK if is_canonical(raw) else NOT_CANONICAL
+            x = mul(r_squared(FQ_TAG), raw)
+            store(xs, k, x)
+            store(right, k, add(mul(square(x), x), b))
+        store(ys, 0, power(tag, load(tag, right, 0), root))
+        for k in range(width):
+            i = first + min(k, used - 1)
+            y = load(FQ_TAG, ys, k)
+            if status[i] == OK and not equal(square(y), load(FQ_TAG, right, k)):
+                status[i] = NOT_ON_CURVE
+            if exceeds_half(mul(y, unit(FQ_TAG))) != (signs[i] == 1):
+                store(ys, k, neg(y))
+        _subgroup_test(tag, xs, ys, factor, defects)
+        for k in range(used):
+            i = first + k
+            if status[i] == OK and not _passed(defects, width, k):
+                status[i] = NOT_IN_SUBGROUP
+            if status[i] == OK:
+                store(out, 2 * i, load(FQ_TAG, xs, k))
+                store(out, 2 * i + 1, load(FQ_TAG, ys, k))
+            else:
+                store(out, 2 * i, zero(FQ_TAG))
+                store(out, 2 * i + 1, zero(FQ_TAG))

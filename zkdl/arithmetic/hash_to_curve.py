@@ -11,6 +11,7 @@ import numpy as np
 from . import hash_kernels, isogeny
 from .device.power import exponent_digits
 from .field import Fq
+from .paths import vector_tag
 from .segments import normalised
 from .threads import over_range
 
@@ -80,5 +81,9 @@ def hash_to_g1(messages: Iterable[bytes], dst: bytes) -> np.ndarray:
     elements = Fq.from_ints(integers).reshape(-1)
     n = len(integers) // 2
     work, constants = np.empty(18 * n, np.uint64), _constants()
-    over_range(lambda i, j: hash_kernels.map_pairs(work, elements, constants, _EXPONENT, i, j), n, 4)
+    over_range(
+        lambda i, j: hash_kernels.map_pairs(vector_tag("Fq"), work, elements, constants, _EXPONENT, i, j),
+        n,
+        4,
+    )
     return normalised(work)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from . import curve_kernels as kernels
-from .device.elements import FQ_TAG
 from .field import flat_limbs
+from .paths import vector_tag
 from .threads import get_threads, over_range
 
 # Points that share the inversions of one pass: 200 KB for the copies and the products, inside a second-level
@@ -45,7 +45,7 @@ def segment_sums(points: np.ndarray, entries: np.ndarray, begin: np.ndarray, end
     target = out.reshape(-1)
 
     def part(start: int, stop: int) -> None:
-        kernels.segment_sums(FQ_TAG, target, points, entries, begin, end, start, stop, _CHUNK)
+        kernels.segment_sums(vector_tag("Fq"), target, points, entries, begin, end, start, stop, _CHUNK)
 
     total = int(end[-1] - begin[0]) if segments else 0
     parts = min(get_threads(), max(1, total // _GRAIN), segments)
@@ -67,7 +67,7 @@ def add_indexed(
     def part(start: int, stop: int) -> None:
         for first in range(start, stop, _CHUNK):
             last = min(stop, first + _CHUNK)
-            kernels.add_indexed(FQ_TAG, out, target, points, left, right, first, last)
+            kernels.add_indexed(vector_tag("Fq"), out, target, points, left, right, first, last)
 
     over_range(part, target.shape[0], _GRAIN)
 

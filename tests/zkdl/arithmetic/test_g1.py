@@ -20,6 +20,8 @@ from zkdl.arithmetic import (
     set_threads,
 )
 
+pytestmark = pytest.mark.usefixtures("cpu_path")
+
 Q, R = twins.Q, twins.R
 # The cofactor is EXPONENT^2 / 3, and the group has no element of order above EXPONENT R.
 EXPONENT = 0xD201000000010001

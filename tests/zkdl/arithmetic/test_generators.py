@@ -10,7 +10,10 @@ from py_ecc.optimized_bls12_381.constants import H_EFF_G1
 
 from tests.zkdl.arithmetic import twins
 from zkdl.arithmetic import Fq, g1, generators, hash_kernels, hash_to_curve
+from zkdl.arithmetic.paths import vector_tag
 from zkdl.arithmetic.segments import normalised
+
+pytestmark = pytest.mark.usefixtures("cpu_path")
 
 MODULE = __import__("importlib").import_module("zkdl.arithmetic.generators")
 DST = b"QUUX-V01-CS02-with-BLS12381G1_XMD:SHA-256_SSWU_RO_"
@@ -64,7 +67,7 @@ def map_pair(u, v):
     work = np.empty(18, np.uint64)
     elements = Fq.from_ints([u, v]).reshape(-1)
     constants = hash_to_curve._constants()
-    hash_kernels.map_pairs(work, elements, constants, hash_to_curve._EXPONENT, 0, 1)
+    hash_kernels.map_pairs(vector_tag("Fq"), work, elements, constants, hash_to_curve._EXPONENT, 0, 1)
     return twins.from_array(normalised(work))[0]
 
 

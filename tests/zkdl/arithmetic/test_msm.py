@@ -12,6 +12,8 @@ from tests.zkdl.arithmetic import twins
 from zkdl.arithmetic import Fr, g1, msm, msm_rows, set_threads
 from zkdl.arithmetic.segments import add_indexed, flat_points, segment_sums
 
+pytestmark = pytest.mark.usefixtures("cpu_path")
+
 # The package hands on the function under the module's name.
 module = importlib.import_module("zkdl.arithmetic.msm")
 

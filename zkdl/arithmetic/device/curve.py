@@ -59,6 +59,26 @@ def add_jacobian(x1: Any, y1: Any, z1: Any, x2: Any, y2: Any, z2: Any) -> Any:
 
 
 @device
+def add_unequal(x1: Any, y1: Any, z1: Any, x2: Any, y2: Any, z2: Any) -> Any:
+    """P + Q, Jacobian, without a branch, so that lanes can do it.
+
+    Where P = +-Q, or one of them is infinity, Z comes out 0, and further doublings and additions keep it so.
+    """
+    z1z1 = square(z1)
+    z2z2 = square(z2)
+    u1 = mul(x1, z2z2)
+    s1 = mul(y1, mul(z2, z2z2))
+    h = sub(mul(x2, z1z1), u1)
+    r = sub(mul(y2, mul(z1, z1z1)), s1)
+    hh = square(h)
+    hhh = mul(h, hh)
+    v = mul(u1, hh)
+    x3 = sub(sub(square(r), hhh), add(v, v))
+    y3 = sub(mul(r, sub(v, x3)), mul(s1, hhh))
+    return x3, y3, mul(mul(z1, z2), h)
+
+
+@device
 def add_affine(x1: Any, y1: Any, z1: Any, x2: Any, y2: Any) -> Any:
     """P + Q for Jacobian P and affine Q."""
     if is_zero(y2):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .compile import device
-from .elements import load, mul, one, square, store
+from .elements import lanes, load, mul, one, square, store
 
 
 def exponent_digits(exponent: int) -> np.ndarray:
@@ -18,15 +18,16 @@ def exponent_digits(exponent: int) -> np.ndarray:
 @device
 def power(tag: Any, base: Any, digits: Any) -> Any:
     """base^e for the exponent with these base-16 digits."""
-    table = np.empty(16 * 6, np.uint64)
+    width = lanes(tag)
+    table = np.empty(16 * 6 * width, np.uint64)
     value = one(tag)
     for k in range(16):
-        store(table, k, value)
+        store(table, k * width, value)
         value = mul(value, base)
-    result = load(tag, table, digits[0])
+    result = load(tag, table, digits[0] * width)
     for k in range(1, digits.shape[0]):
         for _ in range(4):
             result = square(result)
         if digits[k] != 0:
-            result = mul(result, load(tag, table, digits[k]))
+            result = mul(result, load(tag, table, digits[k] * width))
     return result
