@@ -41,6 +41,7 @@ from typing import Any
 
 from llvmlite import ir
 
+from .assembly import Tracer, emit_assembled
 from .lanes import MASKS, WORDS, LaneState, array_of, vectors_of
 from .rows import broadcast, load_rows, shuffle, store_rows
 from .words import Element, function_named
@@ -108,6 +109,8 @@ class Doubles:
         return ir.Constant(self.bits, [value] * self.lanes)
 
     def _fma(self, builder: Any, a: Any, b: Any, c: Any) -> Any:
+        if isinstance(builder, Tracer):
+            return builder.fma(a, b, c)
         name = f"llvm.fma.v{self.lanes}f64"
         module = builder.module
         function = module.globals.get(name)
@@ -128,11 +131,14 @@ class Doubles:
     def _multiply_all(
         self, builder: Any, columns: dict[int, tuple[Any, Any]], pairs: list[tuple[int, int]], a: Any, b: Any
     ) -> None:
-        """a_i b_j for all pairs, four columns at a time: enough chains to hide the latency, few enough that
-        their heads stay in registers."""
-        for k in sorted({(i + j) // 4 for i, j in pairs}):
-            for i, j in sorted(pair for pair in pairs if sum(pair) // 4 == k):
-                self._multiply_add(builder, columns, i + j, a[i], b[j])
+        """a_i b_j for all pairs, four columns at a time.
+
+        That is enough chains to hide the latency, and few enough that their ends stay in registers, with a
+        window of four limbs of b that moves by one for each limb of a.
+        """
+        start = min(i + j for i, j in pairs)
+        for _, i, j in sorted(((i + j - start) // 4, i, j) for i, j in pairs):
+            self._multiply_add(builder, columns, i + j, a[i], b[j])
 
     def _column(self, builder: Any, columns: dict[int, tuple[Any, Any]], k: int) -> Any:
         """Column k as one number: its left-overs and what the chain of column k - 1 carries into it."""
@@ -182,20 +188,25 @@ class Doubles:
         return self._carried(builder, lowered, False)[0]
 
     def _reduced(
-        self, builder: Any, columns: dict[int, tuple[Any, Any]], tail: list[Any] | None
+        self, builder: Any, columns: dict[int, tuple[Any, Any]], tail: list[Any] | None, rest: Any = None
     ) -> list[Any]:
         """(the 2 n columns) / B^n mod p, before any weak reduction.
 
-        `tail` gives the columns as finished numbers; `columns` is empty then.
+        `tail` gives the columns as finished numbers; `columns` is empty then. `rest` holds pairs of factors
+        of columns from n on that are still missing: they fill the time in which carries wait.
         """
         n = self.limbs
         p, v = [self._c(digit) for digit in self.p], [self._c(digit) for digit in self.v]
+        pairs = [(i, j) for i in range(n) for j in range(n)]
         lower = tail[:n] if tail else [self._column(builder, columns, k) for k in range(n)]
         low, carry = self._carried(builder, lower, True)
+        if rest:
+            rest(0)
         inner: dict[int, tuple[Any, Any]] = {}
-        pairs = [(i, j) for i in range(n) for j in range(n)]
         self._multiply_all(builder, inner, [pair for pair in pairs if sum(pair) < n], low, v)
         q, _ = self._carried(builder, [self._column(builder, inner, k) for k in range(n)], True)
+        if rest:
+            rest(1)
         # E + Q p below column n is a multiple of B^n, whose factor is small: column n - 1 rounded. Of column
         # n - 2 only the carry matters, and of that only a few bits.
         below = builder.fmul(q[0], p[n - 2])
@@ -221,31 +232,57 @@ class Doubles:
 
     # Arithmetic ------------------------------------------------------------------------------------------
 
-    def mul(self, builder: Any, a: Any, b: Any) -> Any:
-        def emit(inner: Any, args: list[Any]) -> Any:
-            left, right = (vectors_of(inner, value) for value in args)
-            if self.scale > 1:
-                right = [inner.fmul(limb, self._c(self.scale)) for limb in right]
-            columns: dict[int, tuple[Any, Any]] = {}
-            pairs = [(i, j) for i in range(self.limbs) for j in range(self.limbs)]
-            self._multiply_all(inner, columns, pairs, left, right)
-            return array_of(inner, self._reduced(inner, columns, None))
+    def _product(self, builder: Any, pairs: list[tuple[int, int]], a: Any, b: Any) -> list[Any]:
+        """The Montgomery product of sum of a_i b_j over these pairs."""
+        n = self.limbs
+        columns: dict[int, tuple[Any, Any]] = {}
+        self._multiply_all(builder, columns, [pair for pair in pairs if sum(pair) < n], a, b)
 
-        return self._call(builder, "mul", self.held, [a, b], emit)
+        def rest(part: int) -> None:
+            half = [pair for pair in pairs if sum(pair) >= n and (sum(pair) >= n + n // 2) == (part == 1)]
+            self._multiply_all(builder, columns, half, a, b)
+
+        return self._reduced(builder, columns, None, rest)
+
+    def _assembled(self, builder: Any, name: str, args: list[Any], record: Any) -> Any:
+        """A call of a function that `emit_assembled` writes."""
+
+        def emit(inner: Any, values: list[Any]) -> Any:
+            vectors = [vector for value in values for vector in vectors_of(inner, value)]
+            return array_of(inner, emit_assembled(inner, f"{self.symbol}_{name}_table", vectors, record))
+
+        return self._call(builder, name, self.held, args, emit)
+
+    def mul(self, builder: Any, a: Any, b: Any) -> Any:
+        def record(trace: Any, inputs: list[Any]) -> list[Any]:
+            left, right = inputs[: self.limbs], inputs[self.limbs :]
+            if self.scale > 1:
+                right = [trace.fmul(limb, self._c(self.scale)) for limb in right]
+            pairs = [(i, j) for i in range(self.limbs) for j in range(self.limbs)]
+            return self._product(trace, pairs, left, right)
+
+        return self._assembled(builder, "mul", [a, b], record)
 
     def square(self, builder: Any, a: Any) -> Any:
-        def emit(inner: Any, args: list[Any]) -> Any:
-            limbs = vectors_of(inner, args[0])
-            plain = [inner.fmul(x, self._c(self.scale)) for x in limbs] if self.scale > 1 else limbs
-            twice = [inner.fadd(x, x) for x in plain]
-            columns: dict[int, tuple[Any, Any]] = {}
-            pairs = [(i, j) for i in range(self.limbs) for j in range(i, self.limbs)]
-            for k in sorted({(i + j) // 4 for i, j in pairs}):
-                for i, j in (pair for pair in pairs if sum(pair) // 4 == k):
-                    self._multiply_add(inner, columns, i + j, limbs[i], plain[j] if i == j else twice[j])
-            return array_of(inner, self._reduced(inner, columns, None))
+        n = self.limbs
 
-        return self._call(builder, "square", self.held, [a], emit)
+        def record(trace: Any, limbs: list[Any]) -> list[Any]:
+            plain = [trace.fmul(x, self._c(self.scale)) for x in limbs] if self.scale > 1 else limbs
+            twice = [trace.fadd(x, x) for x in plain]
+            # a_i a_j once for i < j, doubled.
+            columns: dict[int, tuple[Any, Any]] = {}
+
+            def add(wanted: range) -> None:
+                for k in wanted:
+                    for i in range(max(0, k - n + 1), k // 2 + 1):
+                        factor = plain if 2 * i == k else twice
+                        self._multiply_add(trace, columns, k, limbs[i], factor[k - i])
+
+            parts = (range(n, n + n // 2), range(n + n // 2, 2 * n - 1))
+            add(range(n))
+            return self._reduced(trace, columns, None, lambda part: add(parts[part]))
+
+        return self._assembled(builder, "square", [a], record)
 
     def _combined(self, builder: Any, operation: str, a: Any, b: Any) -> Any:
         pairs = zip(vectors_of(builder, a), vectors_of(builder, b), strict=True)
