@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from zkdl import console
-from zkdl.errors import BackendError, FormatError, InputError, ProofRejected
+from zkdl.errors import FormatError, InputError, ProofRejected
 
 __all__ = ["app", "main"]
 
@@ -177,6 +177,7 @@ def prove(
         witness = Witness.load(run / _WITNESS)
         _check_file(target)
         _choose_backend(backend, threads)
+        from zkdl.arithmetic import get_backend
         from zkdl.prover import prove as make_proof
 
         with console.progress_bar() as progress:
@@ -189,6 +190,7 @@ def prove(
             "peak_rss_bytes": console.peak_rss_bytes(),
             "seconds_by_phase": proof.phases,
             "ranges": ranges.value,
+            "backend": get_backend(),
             "out": str(target),
             "statement_digest": statement.digest().hex(),
         }
@@ -351,11 +353,7 @@ def _choose_backend(backend: Backend, threads: int | None) -> None:
         if threads < 1:
             raise InputError(f"--threads must be at least 1, got {threads}")
         za.set_threads(threads)
-    select = getattr(za, "set_backend", None)
-    if select is not None:
-        select(backend.value)
-    elif backend is Backend.gpu:
-        raise BackendError("--backend gpu: no GPU backend is available here; use --backend cpu")
+    za.set_backend(backend.value)
 
 
 def _statement_beside(proof: Path, statement: Path | None, digest: object) -> Any:

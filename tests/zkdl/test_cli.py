@@ -214,6 +214,7 @@ def test_gpu_without_a_device_is_one_line(finished, zkdl):
     code, _, err = zkdl("prove", finished, "--backend", "gpu")
     assert code == 2
     assert err.count("\n") == 1
+    assert "gpu backend" in err
     assert "cpu" in err
 
 

@@ -3,6 +3,7 @@
 Names and signatures are those of CuPy 13 and 14; tests marked gpu run the same code through the real one.
 """
 
+import contextlib
 import ctypes
 import types
 
@@ -56,7 +57,10 @@ class FakeCupy(types.ModuleType):
             setattr(runtime, name, self._guarded(name))
         stream = types.SimpleNamespace(ptr=STREAM)
         self.cuda = types.SimpleNamespace(
-            runtime=runtime, alloc=self._guarded("alloc"), get_current_stream=lambda: stream
+            Device=contextlib.nullcontext,
+            runtime=runtime,
+            alloc=self._guarded("alloc"),
+            get_current_stream=lambda: stream,
         )
 
     def _guarded(self, name):
@@ -113,7 +117,9 @@ class FakeCupy(types.ModuleType):
         file = code.split('"')[1].removesuffix(".cu")
         self.compiled.append(file)
         self.options = options
-        return types.SimpleNamespace(get_function=lambda entry: self._kernel(file, entry))
+        return types.SimpleNamespace(
+            compile=lambda: None, get_function=lambda entry: self._kernel(file, entry)
+        )
 
     def _kernel(self, file, entry):
         def launch(grid, block, args):

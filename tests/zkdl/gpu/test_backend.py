@@ -9,8 +9,9 @@ import zkdl.arithmetic as za
 from tests.zkdl.gpu.conftest import LINE
 from tests.zkdl.gpu.fake_cupy import CompileException, CUDARuntimeError, FakeCupy, OutOfMemoryError
 from zkdl.arithmetic.backend import use_engine
-from zkdl.arithmetic.gpu import OPERATIONS, DeviceMemoryError, Engine, self_test
+from zkdl.arithmetic.gpu import OPERATIONS, DeviceMemoryError, Engine, open_engine, self_test
 from zkdl.arithmetic.gpu.cupy_device import CupyDevice
+from zkdl.arithmetic.gpu.operations import KERNEL_FILES
 from zkdl.arithmetic.gpu.sources import OPTIONS
 from zkdl.errors import BackendError, InputError, ResourceError
 
@@ -142,10 +143,11 @@ def test_out_of_memory_is_a_shortage_and_leaves_the_engine_usable(cupy):
 
 
 def test_every_kernel_source_is_compiled_once(cupy):
-    engine = Engine(CupyDevice(), OPERATIONS)
+    engine = open_engine()
     self_test(engine)
-    self_test(engine)
-    assert len(cupy.compiled) == len(set(cupy.compiled)) == 7
+    assert sorted(cupy.compiled) == sorted(KERNEL_FILES)
+    launched = {kernel.partition(".")[0] for kernel in engine.launches}
+    assert launched == set(KERNEL_FILES), "the self-test tries every file"
     assert engine.device.name == "Fake GPU"
     assert engine.device.free_bytes() == 1 << 30
 

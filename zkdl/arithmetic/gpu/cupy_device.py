@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -15,7 +16,7 @@ from ...errors import BackendError
 from .device import BLOCK, DeviceMemoryError
 from .sources import OPTIONS, kernel_source
 
-_INSTALL = "install the extra 'gpu' (cupy-cuda12x or cupy-cuda13x, as the driver is), or use the cpu backend"
+_INSTALL = "install the extra 'gpu' (CUDA 12) or 'gpu13' (CUDA 13), or use the cpu backend"
 
 # Up to here an upload is copied aside and queued; a longer one is waited for. CUDA promises neither that a
 # copy from pageable memory has read it when the call returns, nor that it has not.
@@ -50,7 +51,8 @@ class CupyDevice:
             count = self._runtime.getDeviceCount()
             if count < 1:
                 raise BackendError("gpu backend: no CUDA device on this machine; use the cpu backend")
-            properties = self._runtime.getDeviceProperties(self._runtime.getDevice())
+            self._id = self._runtime.getDevice()
+            properties = self._runtime.getDeviceProperties(self._id)
         name = properties["name"]
         self.name = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
         self.processors = int(properties["multiProcessorCount"])
@@ -111,6 +113,16 @@ class CupyDevice:
     def synchronise(self) -> None:
         with self._checked("kernels"):
             self._wait(self._stream())
+
+    def compile(self, files: Sequence[str]) -> None:
+        """Compile kernel files side by side: one by one takes a minute, the first time; CuPy keeps them."""
+
+        def one(file: str) -> None:
+            with self._cupy.cuda.Device(self._id):
+                self._module(file).compile()
+
+        with self._checked("compiling kernels"), ThreadPoolExecutor(len(files)) as workers:
+            list(workers.map(one, files))
 
     def free_bytes(self) -> int:
         """Device memory that is not in use."""

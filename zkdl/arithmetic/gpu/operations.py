@@ -25,6 +25,9 @@ OPERATIONS: dict[str, Operation] = {
     **msm_ops.OPERATIONS,
 }
 
+KERNEL_FILES = ("buckets", "elementwise", "logup", "msm", "multilinear", "points", "sumcheck")
+"""Sources whose kernels the operations launch."""
+
 _TRIED = 1 << 11
 
 
@@ -34,7 +37,9 @@ def open_engine() -> Engine:
     Raises:
         BackendError: CuPy or a device is missing, kernels do not compile or run, or results are wrong.
     """
-    engine = Engine(CupyDevice(), OPERATIONS)
+    device = CupyDevice()
+    device.compile(KERNEL_FILES)
+    engine = Engine(device, OPERATIONS)
     self_test(engine)
     return engine
 
