@@ -86,8 +86,8 @@ class Domain:
         if pair is not None:
             with np.errstate(over="ignore"):
                 width = pair[1] - pair[0]
-                narrow = pair[0] + width * 2.0**-40 == pair[0]
-            if not (np.isfinite(width).all() and np.isfinite(np.square(width).sum())) or narrow.any():
+                narrow = (pair[0] + width * 2.0**-40 == pair[0]) | (width < 1e-150)
+            if (width > 1e150).any() or narrow.any():
                 raise ArgumentError(
                     "bounds must be a box that float64 resolves: not wider than 1e150, nor tiny"
                 )

@@ -50,16 +50,20 @@ def mean_projection(d: int) -> float:
 def error_share(d: int, k: int) -> float:
     """Return the variance of a mean over k directions in orthonormal sets, over that of k independent ones.
 
-    The part of |<u, v>| that is linear in <u, v>^2 cancels over a full set; of r directions of an incomplete
-    set the fraction 1 - (r-1)/(d-1) of it is left.
+    |<u, v>| is a constant, a part linear in <u, v>^2 and a rest, uncorrelated with each other. At orthogonal
+    directions the linear parts have correlation -1/(d-1), so they cancel over a full set; the rest, taken as
+    its leading harmonic (degree 4), has 3/(d^2-1).
     """
     if d == 1:
         return 0.0
     first, variance = _moment(d, 1.0), 1.0 / d - _moment(d, 1.0) ** 2
     cross = _moment(d, 3.0) - first / d
     linear = cross**2 / ((_moment(d, 4.0) - 1.0 / d**2) * variance)
-    r = k % d
-    return 1.0 - linear * (1.0 - (r / k) * (1.0 - (r - 1) / (d - 1)) if r else 1.0)
+    share = 0.0
+    for size, weight in ((d, k - k % d), (k % d, k % d)):
+        rest = 1.0 + 3.0 * (size - 1) / (d * d - 1.0)
+        share += weight / k * (linear * (1.0 - (size - 1) / (d - 1)) + (1.0 - linear) * rest)
+    return share
 
 
 def pair_spread(d: int, k: int) -> float:

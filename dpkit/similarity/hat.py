@@ -20,7 +20,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from dpkit.grid import to_grid
-from dpkit.similarity.plan import Budget, NoisePlan, best_shapes, part_scales, shares
+from dpkit.similarity.plan import Budget, NoisePlan, best_shapes, largest, part_scales, shares
 
 __all__ = ["GRID_BITS", "HatMap", "HatReader", "add_leaves", "box_integers", "hat_runs"]
 
@@ -207,13 +207,22 @@ class HatMap:
             ends = budget.scale(Fraction(4**self.grid_bits * (2 if budget.replace else 1)))
             return [ends] + [ends / (2 << level) for level in range(self.depth)]
         profile = self.profile()
-        largest = [top, *(top >> (level + 1) for level in range(self.depth))]
-        shapes = best_shapes(largest, [_MEAN_ENDS] + [_MEAN_HAT] * self.depth, pure=True)
+        changes = [top, *(top >> (level + 1) for level in range(self.depth))]
+        if budget.replace:
+            changes[1] //= 2
+        shapes = best_shapes(changes, [_MEAN_ENDS] + [_MEAN_HAT] * self.depth, pure=True)
         if not budget.replace:
-            return part_scales([np.full(profile.shape[1], top), *profile], shapes, budget)
-        # Twice |x - x'| at the ends, c_l(x) + c_l(x') below: <= 2 max_x (2x/b + sum c_l(x)/b_l) - 2^(P+1)/b.
+            return part_scales(shapes, budget, lambda rates: largest([top, *profile], rates))
+        # Neighbours x <= x': 2 (x' - x) at the ends, |c_0(x) - c_0(x')| on top, c_l(x) + c_l(x') below. With
+        # M(s) = max over x of (2 x N_end + s c_0 N_0 + sum_l>0 c_l N_l), that is at most M(1) + M(-1)
+        # - 2^(P+1) N_end, because every c_l is symmetric about the middle.
         places = np.arange(profile.shape[1], dtype=np.int64) << (self.grid_bits - self.depth)
-        return part_scales([4 * places - 2 * top, *(2 * profile)], shapes, budget)
+
+        def worst(rates: list[int]) -> int:
+            signs = [largest([2 * places, s * profile[0], *profile[1:]], rates) for s in (1, -1)]
+            return sum(signs) - 2 * top * rates[0]
+
+        return part_scales(shapes, budget, worst)
 
     def read(self, noisy: NDArray[np.int64], plan: NoisePlan, count: int | None = None) -> "HatReader":
         """Return the answers that a noisy vector holds; `count` where the number of records is public."""

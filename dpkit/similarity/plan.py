@@ -6,7 +6,7 @@ from it are rationals, rounded up.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -20,7 +20,7 @@ from dpkit.guarantee import ApproxDP, Guarantee, PureDP, rho_for
 from dpkit.noise import MAX_SCALE, NoiseSource
 from dpkit.similarity.calibration import GAUSSIAN, LAPLACE
 
-__all__ = ["Budget", "NoisePlan", "best_shapes", "part_scales", "shares"]
+__all__ = ["Budget", "NoisePlan", "best_shapes", "largest", "part_scales", "shares"]
 
 _RATE_BITS = 24
 _SHARE_BITS = 40
@@ -88,28 +88,34 @@ def best_shapes(changes: Iterable[float], weights: Iterable[float], pure: bool) 
     return [(max(float(s), 1.0) / q) ** power for s, q in zip(changes, weights, strict=True)]
 
 
-def part_scales(
-    changes: Sequence[Any], shapes: Sequence[float], budget: Budget, factor: Fraction | int = 1
-) -> list[Fraction]:
-    """Return scales of the given shape that spend the budget exactly on the worst record, rounded up.
+def part_scales(shapes: Sequence[float], budget: Budget, worst: Callable[[list[int]], int]) -> list[Fraction]:
+    """Return scales of the given shape that spend the budget exactly on the worst neighbours, rounded up.
 
-    With N_j an integer near 1/shape_j, G = max over x of sum_j N_j changes_j(x) is exact, and scale_j = G
-    factor / (N_j amount) gives sum_j changes_j(x) / scale_j <= amount / factor for every x (Gaussian: 2
-    amount).
+    With N_j an integer near 1/shape_j and G >= sum_j N_j change_j over all neighbours, an exact integer,
+    scale_j = G / (N_j amount) gives sum_j change_j / scale_j <= amount (Gaussian: 2 amount).
 
     Args:
-        changes: for each part, an array over all places x of exact integers: l1 changes, or squared ones.
         shapes: relative scales, such as from `best_shapes`.
         budget: what may be spent.
-        factor: how much more a pair of neighbours changes than one record (2 or 4 under `replace`).
+        worst: N -> G, changes being l1 changes, or squared l2 changes.
     """
     least = min(shapes)
     rates = [max(1, round(math.ldexp(least / shape, _RATE_BITS))) for shape in shapes]
+    total = worst(rates)
+    return [budget.scale(Fraction(total, rate)) for rate in rates]
+
+
+def largest(changes: Sequence[Any], rates: Sequence[int]) -> int:
+    """Return max over places x of sum_j rates_j changes_j(x), exactly.
+
+    Args:
+        changes: for each part an array over places of exact integers, or one integer for all places.
+        rates: integers.
+    """
     total: Any = 0
     for rate, change in zip(rates, changes, strict=True):
         total = total + np.asarray(change).astype(object) * rate
-    worst = int(np.max(total))
-    return [budget.scale(Fraction(worst * factor, rate)) for rate in rates]
+    return int(np.max(total))
 
 
 def shares(weights: Sequence[float]) -> list[Fraction]:

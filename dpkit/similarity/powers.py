@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dpkit.errors import ArgumentError
 from dpkit.similarity.calibration import COUNT_SHARE
 from dpkit.similarity.hat import GRID_BITS, HatReader, add_leaves, box_integers, hat_runs
-from dpkit.similarity.plan import Budget, NoisePlan, best_shapes, part_scales, shares
+from dpkit.similarity.plan import Budget, NoisePlan, best_shapes, largest, part_scales, shares
 
 __all__ = ["PowerMap", "PowerReader"]
 
@@ -153,7 +153,11 @@ class PowerMap:
         share = 2.0 / 3.0 if budget.pure else 1.0
         parts = shares([float(w) ** (self.power * share) for w in self.widths / self.widths.max()])
         rest = budget if budget.replace else budget.split(1 - COUNT_SHARE)
-        whole = {p: part_scales(profile, shapes, rest.split(p), factor) for p in set(parts)}
+
+        def worst(rates: list[int]) -> int:
+            return factor * largest(profile, rates)
+
+        whole = {part: part_scales(shapes, rest.split(part), worst) for part in set(parts)}
         runs = hat_runs([whole[part] for part in parts])
         if not budget.replace:
             runs.append((budget.split(COUNT_SHARE).scale(1), 1))
