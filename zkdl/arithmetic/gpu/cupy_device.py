@@ -23,6 +23,10 @@ _INSTALL = "install the extra 'gpu' (CUDA 12) or 'gpu13' (CUDA 13), or use the c
 _QUEUED = 1 << 16
 
 
+# Numbers of cudaDeviceAttr.
+_ATTRIBUTES = {"clock_khz": 13, "memory_clock_khz": 36, "memory_bus_bits": 37}
+
+
 class _Pool:
     """Device memory from CuPy's pool: it goes back there with this object."""
 
@@ -56,7 +60,6 @@ class CupyDevice:
         name = properties["name"]
         self.name = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
         self.processors = int(properties["multiProcessorCount"])
-        self.properties = dict(properties)
         self._waiting: list[NDArray[Any]] = []
         self._module = cache(self._load)
         self._kernel = cache(self._find)
@@ -123,6 +126,12 @@ class CupyDevice:
 
         with self._checked("compiling kernels"), ThreadPoolExecutor(len(files)) as workers:
             list(workers.map(one, files))
+
+    def facts(self) -> dict[str, int]:
+        """Clocks and bus width as the driver reports them: what limits are computed from."""
+        with self._checked("asking for attributes"):
+            numbers = {name: self._runtime.deviceGetAttribute(k, self._id) for name, k in _ATTRIBUTES.items()}
+        return {name: int(value) for name, value in numbers.items()}
 
     def free_bytes(self) -> int:
         """Device memory that is not in use."""
