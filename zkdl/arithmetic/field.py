@@ -17,10 +17,14 @@ from .backend import switched
 from .device.tags import FQ_TAG, FR_TAG
 from .device.words import Q_MODULUS, R_MODULUS
 from .errors import DecodeError, NotCanonical
+from .paths import lane_count, scalar_tag, vector_tag
 from .threads import over_range
 
 # Elements a thread must get before a second thread pays: about 40 microseconds of additions.
 _GRAIN = 4096
+
+# Below so many elements several lanes save less than choosing them costs.
+_SHORT = 16
 
 
 class Field:
@@ -48,6 +52,10 @@ class Field:
 
     def __repr__(self) -> str:
         return f"Field({self.name})"
+
+    def tag_for(self, n: int) -> Any:
+        """The tag for kernels over n elements: of the path in use, or of the scalar one where n is small."""
+        return vector_tag(self.name) if n >= max(_SHORT, lane_count()) else scalar_tag(self.name)
 
     # Conversions -----------------------------------------------------------------------------------------
 
@@ -94,14 +102,16 @@ class Field:
         plain = as_int64(values, "values")
         out = np.empty((*plain.shape, self.limbs), np.uint64)
         source, target = plain.reshape(-1), out.reshape(-1)
-        over_range(lambda i, j: kernels.from_signed(self.tag, target, source, i, j), plain.size, _GRAIN)
+        tag = self.tag_for(plain.size)
+        over_range(lambda i, j: kernels.from_signed(tag, target, source, i, j), plain.size, _GRAIN)
         return out
 
     def to_bytes(self, a: np.ndarray) -> bytes:
         """Canonical little-endian encodings, `nbytes` each, joined."""
         flat = self._flat(a)
         plain = np.empty_like(flat)
-        kernels.from_montgomery(self.tag, plain, flat, flat.size // self.limbs)
+        n = flat.size // self.limbs
+        kernels.from_montgomery(self.tag_for(n), plain, flat, n)
         return plain.astype("<u8", copy=False).tobytes()
 
     def from_bytes(self, data: bytes | bytearray | memoryview) -> np.ndarray:
@@ -124,7 +134,8 @@ class Field:
             )
         plain = np.frombuffer(raw, "<u8").astype(np.uint64)
         out = np.empty_like(plain)
-        bad = kernels.to_montgomery(self.tag, out, plain, plain.size // self.limbs)
+        n = plain.size // self.limbs
+        bad = kernels.to_montgomery(self.tag_for(n), self.tag, out, plain, n)
         if bad >= 0:
             raise NotCanonical(f"data: element {bad} is not below the {self.name} modulus; encode it reduced")
         return out.reshape(-1, self.limbs)
@@ -174,9 +185,9 @@ class Field:
         """a^2."""
         flat = self._flat(a)
         out = np.empty_like(flat)
-        over_range(
-            lambda i, j: kernels.square_many(self.tag, out, flat, i, j), flat.size // self.limbs, _GRAIN
-        )
+        n = flat.size // self.limbs
+        tag = self.tag_for(n)
+        over_range(lambda i, j: kernels.square_many(tag, out, flat, i, j), n, _GRAIN)
         return out.reshape(np.shape(a))
 
     @switched("field.neg")
@@ -184,7 +195,8 @@ class Field:
         """-a."""
         flat = self._flat(a)
         out = np.empty_like(flat)
-        kernels.neg_many(self.tag, out, flat, flat.size // self.limbs)
+        n = flat.size // self.limbs
+        kernels.neg_many(self.tag_for(n), out, flat, n)
         return out.reshape(np.shape(a))
 
     @switched("field.scale")
@@ -201,7 +213,8 @@ class Field:
         """
         flat = self._flat(a)
         out = np.empty_like(flat)
-        bad = kernels.invert_many(self.tag, out, flat, flat.size // self.limbs)
+        n = flat.size // self.limbs
+        bad = kernels.invert_many(self.tag_for(n), self.tag, out, flat, n) if n else -1
         if bad >= 0:
             raise ZeroDivisionError(f"a: element {bad} is zero and has no inverse in {self.name}")
         return out.reshape(np.shape(a))
@@ -211,7 +224,8 @@ class Field:
         """The sum of all elements, `(1, limbs)`."""
         flat = self._flat(a)
         out = np.empty((1, self.limbs), np.uint64)
-        kernels.sum_many(self.tag, out.reshape(-1), flat, flat.size // self.limbs)
+        n = flat.size // self.limbs
+        kernels.sum_many(self.tag_for(n), self.tag, out.reshape(-1), flat, n)
         return out
 
     @switched("field.inner")
@@ -223,10 +237,11 @@ class Field:
                 f"b: expected {left.size // self.limbs} elements like a, got {right.size // self.limbs}"
             )
         n = left.size // self.limbs
+        tag = self.tag_for(n)
 
         def part(start: int, stop: int) -> np.ndarray:
             out = np.empty(self.limbs, np.uint64)
-            kernels.inner_many(self.tag, out, left, right, start, stop)
+            kernels.inner_many(tag, self.tag, out, left, right, start, stop)
             return out
 
         parts = over_range(part, n, _GRAIN)
@@ -266,9 +281,10 @@ class Field:
             raise ValueError(f"b: expected {n} elements like a, or a single one, got {m}")
         out = np.empty(shape, np.uint64)
         target, count = out.reshape(-1), out.size // limbs
-        over_range(
-            lambda i, j: operation(self.tag, target, left, steps[0], right, steps[1], i, j), count, _GRAIN
-        )
+        if count == 0:
+            return out
+        tag = self.tag_for(count)
+        over_range(lambda i, j: operation(tag, target, left, steps[0], right, steps[1], i, j), count, _GRAIN)
         return out
 
 

@@ -54,13 +54,14 @@ def eq_table(point: Point) -> np.ndarray:
     out = np.empty((1 << k, 4), np.uint64)
     target = out.reshape(-1)
     if k <= 12:
-        kernels.eq_expand(target, coordinates, k)
+        kernels.eq_expand(Fr.tag_for(1 << k), Fr.tag, target, coordinates, k)
         return out
     split = k - 6
     low, high = np.empty(4 << split, np.uint64), np.empty(4 << (k - split), np.uint64)
-    kernels.eq_expand(low, coordinates, split)
-    kernels.eq_expand(high, coordinates[4 * split :].copy(), k - split)
-    over_range(lambda i, j: kernels.outer(target, low, 1 << split, high, i, j), 1 << (k - split), 1)
+    tag = Fr.tag_for(1 << k)
+    kernels.eq_expand(tag, Fr.tag, low, coordinates, split)
+    kernels.eq_expand(tag, Fr.tag, high, coordinates[4 * split :].copy(), k - split)
+    over_range(lambda i, j: kernels.outer(tag, target, low, 1 << split, high, i, j), 1 << (k - split), 1)
     return out
 
 
@@ -126,14 +127,15 @@ def fold_high(table: np.ndarray, r: int) -> np.ndarray:
     if flat.size != 8 * half or half < 1:
         raise ValueError(f"table: expected an even number of entries, got {flat.size // 4}")
     factor = Fr.from_ints([r]).reshape(-1)
-    over_range(lambda i, j: kernels.fold(flat, flat, half, factor, i, j), half, _GRAIN)
+    tag = Fr.tag_for(half)
+    over_range(lambda i, j: kernels.fold(tag, Fr.tag, flat, flat, half, factor, i, j), half, _GRAIN)
     return flat[: 4 * half].reshape(-1, 4)
 
 
 def _inner(a: np.ndarray, b: np.ndarray) -> int:
     def part(start: int, stop: int) -> int:
         out = np.empty(4, np.uint64)
-        kernels.inner_products(out, a, b, start, stop)
+        kernels.inner_products(Fr.tag_for(stop - start), Fr.tag, out, a, b, start, stop)
         return Fr.to_ints(out[None])[0]
 
     return sum(over_range(part, a.size // 4, _GRAIN)) % Fr.modulus
@@ -156,8 +158,9 @@ def matvec(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
     target = out.reshape(-1)
     if rows == 1 and columns > 2 * _GRAIN:
         return Fr.from_ints([inner_int(values, elements.reshape(-1, 4))])
+    tag = Fr.tag_for(columns)
     over_range(
-        lambda i, j: kernels.matrix_vector(target, values, columns, elements, i, j),
+        lambda i, j: kernels.matrix_vector(tag, Fr.tag, target, values, columns, elements, i, j),
         rows,
         max(1, _GRAIN // max(1, columns)),
     )
@@ -179,8 +182,9 @@ def vecmat(vector: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     elements = _vector(vector, rows)
     out = np.empty((columns, 4), np.uint64)
     target = out.reshape(-1)
+    tag = Fr.tag_for(columns)
     over_range(
-        lambda i, j: kernels.vector_matrix(target, elements, values, rows, columns, i, j),
+        lambda i, j: kernels.vector_matrix(tag, Fr.tag, target, elements, values, rows, columns, i, j),
         columns,
         max(1, _GRAIN // max(1, rows)),
     )
@@ -204,7 +208,9 @@ def inner_int(values: np.ndarray, elements: np.ndarray) -> int:
     def part(start: int, stop: int) -> int:
         out = np.empty(4, np.uint64)
         width = stop - start
-        kernels.matrix_vector(out, integers[start:stop], width, vector[4 * start : 4 * stop], 0, 1)
+        tag = Fr.tag_for(width)
+        part_of_vector = vector[4 * start : 4 * stop]
+        kernels.matrix_vector(tag, Fr.tag, out, integers[start:stop], width, part_of_vector, 0, 1)
         return Fr.to_ints(out[None])[0]
 
     return sum(over_range(part, integers.size, 2 * _GRAIN)) % Fr.modulus

@@ -1,4 +1,4 @@
-"""Which instructions the kernels use: one element at a time, or four or eight in the lanes of vector registers.
+"""Which instructions the kernels use: one element at a time, or four or eight in vector registers.
 
 All paths take and give the same arrays and agree bit for bit. The best one that the processor has is taken;
 the environment variable `ZKDL_CPU_PATH` or `set_cpu_path` chooses another.
@@ -25,7 +25,7 @@ _NEEDS = {
 @functools.cache
 def _features() -> frozenset[str]:
     """The processor features that numba compiles for: none where it was told to compile for any processor."""
-    text = config.CPU_FEATURES
+    text = getattr(config, "CPU_FEATURES", None)
     if text is None:
         text = codegen.get_host_cpu_features()
     return frozenset(name[1:] for name in text.split(",") if name.startswith("+"))

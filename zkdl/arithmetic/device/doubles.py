@@ -73,6 +73,7 @@ class Doubles:
         self.vector = ir.VectorType(ir.DoubleType(), self.lanes)
         self.bits = ir.VectorType(_I64, self.lanes)
         self.held = ir.ArrayType(self.vector, limbs)
+        self.kept_words = limbs * self.lanes
         self.mask = MASKS[self.lanes]
         self.word = WORDS[self.lanes]
         self.anchor = 1.5 * 2.0 ** (52 + spare + width)

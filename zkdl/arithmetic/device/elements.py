@@ -37,6 +37,9 @@ __all__ = [
     "instruction",
     "is_canonical",
     "is_zero",
+    "keep",
+    "kept",
+    "kept_words",
     "lanes",
     "load",
     "load_words",
@@ -354,6 +357,52 @@ def store_sum(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), codegen
+
+
+@instruction
+def kept_words(typing_context: Any, tag: Any) -> Any:
+    """How many words of a scratch array `keep` takes for one value."""
+    size = BY_TAG[tag].arithmetic.kept_words
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_constant(types.intp, size)
+
+    return types.intp(tag), codegen
+
+
+def _kept_pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any, element: Any) -> Any:
+    arithmetic = element.arithmetic
+    pointer = _limb_pointer(context, builder, kind, array, index, arithmetic.kept_words)
+    return builder.bitcast(pointer, arithmetic.held.as_pointer())
+
+
+@instruction
+def keep(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+    """Write all lanes as number `index` of a flat uint64 scratch array, in the form they have in registers.
+
+    That is cheaper than `store`. Only `kept` on the same path can read it.
+    """
+    _check_flat(array)
+    element = same_elements(value)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _kept_pointer(context, builder, array, args[0], args[1], element)
+        builder.store(args[2], pointer, align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), codegen
+
+
+@instruction
+def kept(typing_context: Any, tag: Any, array: Any, index: Any) -> Any:
+    """What `keep` wrote as number `index`."""
+    _check_flat(array)
+    element = BY_TAG[tag]
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(_kept_pointer(context, builder, array, args[1], args[2], element), align=8)
+
+    return element(tag, array, types.intp), codegen
 
 
 # Machine integers, one for each lane ---------------------------------------------------------------------

@@ -33,6 +33,8 @@ class Scalar:
 
     def __init__(self, element: Element) -> None:
         self.element = element
+        self.held = element.integer
+        self.kept_words = element.limbs
 
     def constant(self, value: int) -> Any:
         """A constant taken as it is, not brought into Montgomery form."""
