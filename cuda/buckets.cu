@@ -4,6 +4,7 @@
 // an equal slice of that list, whatever the buckets' sizes, so that skewed scalars (all equal, few values) cost no
 // more than random ones. A bucket that begins and ends inside a slice is written out; the sums of a slice's first and
 // last bucket, which other slices may share, go to a shorter list of (bucket, sum) that is treated the same way.
+#define ZKDL_CALLED_MUL
 #include "curve.cuh"
 #include "launch.cuh"
 

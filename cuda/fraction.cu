@@ -1,6 +1,7 @@
 // Sumcheck rounds over one layer of a fraction tree (the lookup argument).
 //
 // Launch contract: cuda/README.md.
+#define ZKDL_CALLED_MUL
 #include "rounds.cuh"
 
 namespace zkdl {

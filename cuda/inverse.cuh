@@ -2,12 +2,6 @@
 #pragma once
 #include "field.cuh"
 
-#if defined(__CUDACC__)
-#define ZKDL_CALL __device__ __noinline__  // cold or long: one copy a kernel spares the instruction cache
-#else
-#define ZKDL_CALL inline
-#endif
-
 namespace zkdl {
 
 // ---- constants ---------------------------------------------------------------------------------------------------

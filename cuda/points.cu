@@ -3,6 +3,7 @@
 // Launch contract: cuda/README.md. A thread takes every at.threads()-th element, multiplies up what it has to divide by
 // (the running products go to `products`), inverts once, and walks back. So one grid-wide pass costs one inversion a
 // thread; the grid is chosen to give each thread some dozens of elements.
+#define ZKDL_CALLED_MUL
 #include "curve.cuh"
 #include "launch.cuh"
 

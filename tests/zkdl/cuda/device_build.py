@@ -11,36 +11,34 @@ import pytest
 ARCHITECTURE = "90"
 
 
-def device_ptx(source: Path, work: Path):
+def device_ptx(source: Path, work: Path, architecture=ARCHITECTURE):
     """PTX text of one source file; skips when the machine has neither nvcc nor NVRTC."""
     if shutil.which("nvcc"):
-        out = work / (source.stem + ".ptx")
-        _nvcc("-ptx", source, out)
-        return out.read_text()
-    return nvrtc_compile(_nvrtc_library(), source, "compute")
+        return _nvcc_ptx(source, work, architecture).read_text()
+    return nvrtc_compile(_nvrtc_library(), source, "compute", architecture)
 
 
-def assemble(source: Path, work: Path):
+def assemble(source: Path, work: Path, architecture=ARCHITECTURE):
     """Machine code of one source file: this is where the inline assembly is parsed for real."""
     if shutil.which("nvcc"):
-        out = work / (source.stem + ".cubin")
-        _nvcc("-cubin", source, out)
+        out = work / f"{source.stem}.{architecture}.cubin"
+        _nvcc("-cubin", _nvcc_ptx(source, work, architecture), out, architecture)
         return out.read_bytes()
-    return nvrtc_compile(_nvrtc_library(), source, "sm")
+    return nvrtc_compile(_nvrtc_library(), source, "sm", architecture)
 
 
-def _nvcc(kind, source, out):
-    command = [
-        "nvcc",
-        f"-arch=sm_{ARCHITECTURE}",
-        kind,
-        "-Werror",
-        "all-warnings",
-        str(source),
-        "-o",
-        str(out),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+def _nvcc_ptx(source, work, architecture):
+    out = work / f"{source.stem}.{architecture}.ptx"
+    if not out.exists():
+        _nvcc("-ptx", source, out, architecture)
+    return out
+
+
+def _nvcc(kind, source, out, architecture):
+    command = ["nvcc", f"-arch=sm_{architecture}", "-std=c++17", kind, "-Werror", "all-warnings"]
+    done = subprocess.run(
+        [*command, str(source), "-o", str(out)], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -53,7 +51,7 @@ def _nvrtc_library():
     pytest.skip("neither nvcc nor the nvidia-cuda-nvrtc wheel is on this machine: device code not compiled")
 
 
-def nvrtc_compile(library, source: Path, kind):
+def nvrtc_compile(library, source: Path, kind, architecture=ARCHITECTURE):
     """Compile through NVRTC as CuPy would, headers as text; kind "compute" for PTX, "sm" for cubin."""
     files = sorted(source.parent.glob("*.cuh"))
     kind_of_list = ctypes.c_char_p * len(files)
@@ -63,7 +61,7 @@ def nvrtc_compile(library, source: Path, kind):
     text, name = source.read_bytes(), source.name.encode()
     created = library.nvrtcCreateProgram(ctypes.byref(program), text, name, len(files), headers, names)
     _ok(library, created)
-    options = [f"--gpu-architecture={kind}_{ARCHITECTURE}".encode(), b"--std=c++17"]
+    options = [f"--gpu-architecture={kind}_{architecture}".encode(), b"--std=c++17"]
     status = library.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     log = _fetch(library, "ProgramLog", program)
     assert status == 0, log.decode()

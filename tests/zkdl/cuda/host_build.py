@@ -29,9 +29,9 @@ def compiler():
     return found
 
 
-def build(source: Path, out: Path, include: Path):
+def build(source: Path, out: Path, include: Path, optimise="-O2"):
     """Compile one .cu file as C++ into a shared library and load it."""
-    command = [compiler(), "-x", "c++", "-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror"]
+    command = [compiler(), "-x", "c++", "-std=c++17", optimise, "-Wall", "-Wextra", "-Werror"]
     command += ["-shared", "-fPIC", f"-I{include}", str(source), "-o", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -57,16 +57,16 @@ def _converted(argument):
 class HostKernels:
     """The host twins of all kernels: `run(name, blocks, *arguments)` stands for a launch."""
 
-    def __init__(self, folder: Path, work: Path):
+    def __init__(self, folder: Path, work: Path, optimise="-O2"):
         self._sources = sorted(folder.glob("*.cu"))
-        self._folder, self._work = folder, work
+        self._folder, self._work, self._optimise = folder, work, optimise
         self._built, self._owners = {}, {}
 
     def library(self, name):
         """The library of one source file, compiled at the first call."""
         if name not in self._built:
             source = self._folder / f"{name}.cu"
-            self._built[name] = build(source, self._work / f"{name}.so", self._folder)
+            self._built[name] = build(source, self._work / f"{name}.so", self._folder, self._optimise)
         return self._built[name]
 
     def run(self, name, blocks, *arguments):
@@ -75,7 +75,7 @@ class HostKernels:
         call(self._owners[name], f"host_{name}", np.uint32(blocks), *arguments)
 
     def _owner(self, name):
-        # Macros may paste a kernel's name together: try first the files that hold it, or it without its suffix.
+        # Macros may paste names together: try first the files that hold it, or it without its suffix.
         stem = name.rsplit("_", 1)[0]
         texts = {source: source.read_text() for source in self._sources}
         likely = sorted(self._sources, key=lambda s: (name not in texts[s], stem not in texts[s]))

@@ -5,6 +5,7 @@ barrier is a `yield`, memory is a list of 32-bit words. Only what nvcc emits for
 known; anything else raises UnknownInstruction, so nothing is silently misread.
 """
 
+import functools
 import re
 
 WORD = 0xFFFFFFFF
@@ -14,7 +15,6 @@ SHARED_BASE = 0  # each kernel here has one shared array; its symbol is the addr
 _VALUES = {
     "mov": "{0}",
     "cvta": "{0}",
-    "cvt": "{0}",
     "add": "({0} + {1}) & {w}",
     "sub": "({0} - {1}) & {w}",
     "neg": "-{0} & {w}",
@@ -25,6 +25,10 @@ _VALUES = {
     "shl": "({0} << {1}) & {w}",
     "shr": "{0} >> {1}",
     "mul.lo": "({0} * {1}) & {w}",
+    "div": "{0} // {1}",
+    "rem": "{0} % {1}",
+    "min": "min({0}, {1})",
+    "max": "max({0}, {1})",
     "mul.hi": "({0} * {1}) >> 32",
     "mul.wide": "{0} * {1}",
     "mad.lo": "({0} * {1} + {2}) & {w}",
@@ -43,9 +47,23 @@ _CARRIES = {
     "madc.lo.cc": "(({0} * {1}) & 0xffffffff) + {2} + cc",
     "madc.hi.cc": "(({0} * {1}) >> 32) + {2} + cc",
 }
+# The same for signed types, over operands turned into negative integers where their top bit is set.
+_SIGNED_VALUES = {
+    "abs": "abs({0}) & {w}",
+    "shr": "({0} >> {1}) & {w}",
+    "min": "min({0}, {1}) & {w}",
+    "max": "max({0}, {1}) & {w}",
+    "mul.wide": "({0} * {1}) & 0xffffffffffffffff",
+}
+_CONVERSIONS = {
+    "cvt.u64.u32": "{0}",
+    "cvt.u32.u64": "{0} & 0xffffffff",
+    "cvt.s64.s32": "signed({0}, 32) & 0xffffffffffffffff",
+}
 _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _SPECIAL = {"%tid.x": "tid", "%ntid.x": "ntid", "%ctaid.x": "ctaid", "%nctaid.x": "nctaid"}
 _UNSIGNED_TYPES = ("u32", "b32", "u64", "b64")
+_SIGNED_TYPES = ("s32", "s64")
 # Instructions whose signed form has the same bits as the unsigned one.
 _SIGN_FREE = {"mov", "add", "sub", "neg", "mul.lo", "mad.lo", "setp.eq", "setp.ne", "cvta", "selp"}
 
@@ -61,11 +79,18 @@ def kernels(ptx):
 
 
 class _Kernel:
+    """One entry; its text is read at the first use: a file may hold kernels this reader cannot run."""
+
     def __init__(self, name, body):
-        source = _translate(name, body)
-        namespace = {"read": _read, "write": _write}
-        exec(compile(source, f"<ptx {name}>", "exec"), namespace)  # the text is ours, compiled from cuda/
-        self._make = namespace["kernel"]
+        self._name, self._body = name, body
+
+    @functools.cached_property
+    def _make(self):
+        source = _translate(self._name, self._body)
+        namespace = {"read": _read, "write": _write, "fetch_add": _fetch_add, "signed": _signed}
+        # The text is ours, compiled from cuda/.
+        exec(compile(source, f"<ptx {self._name}>", "exec"), namespace)
+        return namespace["kernel"]
 
     def run(self, grid, block, memory, arguments):
         """Run all blocks in turn, the threads of one block from barrier to barrier.
@@ -89,6 +114,16 @@ def _write(memory, address, values):
     if address % (4 * len(values)) or address // 4 + len(values) > len(memory):
         raise ValueError(f"misaligned or outside write of {len(values)} words at byte {address}")
     memory[address // 4 : address // 4 + len(values)] = values
+
+
+def _fetch_add(memory, address, by):
+    (before,) = _read(memory, address)
+    _write(memory, address, [(before + by) & WORD])
+    return before
+
+
+def _signed(value, bits):
+    return value - ((value >> (bits - 1) & 1) << bits)
 
 
 def _translate(name, body):
@@ -136,21 +171,42 @@ def _statements(kernel, opcode, operands, labels, line):
         return _memory(parts, operands)
     kind = parts[-1]
     width = 0xFFFFFFFFFFFFFFFF if kind.endswith("64") and parts[0] != "mul.wide" else WORD
-    if parts[0] == "setp" and len(parts) == 3:
-        _check_sign(f"setp.{parts[1]}", kind, line)
-        a, b = (_operand(x, width) for x in operands[1:])
-        return [f"{_register(operands[0])} = {a} {_COMPARE[parts[1]]} {b}"]
-    name = parts[0] if parts[0] in ("cvt", "cvta") else ".".join(parts[:-1])
+    if parts[0] == "atom":
+        return _atomic(opcode, operands, line)
+    if parts[0] == "cvt":
+        if opcode not in _CONVERSIONS:
+            raise UnknownInstruction(f"{kernel}: {line}")
+        value = _operand(operands[1], 0xFFFFFFFFFFFFFFFF)
+        return [f"{_register(operands[0])} = {_CONVERSIONS[opcode].format(value)}"]
+    name = parts[0] if parts[0] == "cvta" else ".".join(parts[:-1])
     values = [_operand(x, width) for x in operands[1:]]
     target = _register(operands[0])
+    if parts[0] == "setp" and len(parts) == 3:
+        if kind in _SIGNED_TYPES:
+            values = [f"signed({x}, {kind[1:]})" for x in values]
+        elif kind not in _UNSIGNED_TYPES:
+            raise UnknownInstruction(f"{kernel}: {line}")
+        return [f"{target} = {values[0]} {_COMPARE[parts[1]]} {values[1]}"]
+    if kind in _SIGNED_TYPES and name in _SIGNED_VALUES:
+        values = [f"signed({x}, {kind[1:]})" for x in values]
+        return [f"{target} = {_SIGNED_VALUES[name].format(*values, w=hex(width))}"]
     if name in _CARRIES:
         _check_sign(name, kind, line)
         flag = "cc = (t >> 32) & 1"
         return [f"t = {_CARRIES[name].format(*values)}", f"{target} = t & 0xffffffff", flag]
-    if name in _VALUES and not (name == "cvt" and opcode != "cvt.u64.u32"):
+    if kind == "pred" and name == "not":
+        return [f"{target} = not {values[0]}"]
+    if name in _VALUES:
         _check_sign(name, kind, line)
         return [f"{target} = {_VALUES[name].format(*values, w=hex(width))}"]
     raise UnknownInstruction(f"{kernel}: {line}")
+
+
+def _atomic(opcode, operands, line):
+    if opcode != "atom.global.add.u32":
+        raise UnknownInstruction(line)
+    target, where, by = operands
+    return [f"{_register(target)} = fetch_add(glob, {_address(where)}, {_operand(by, WORD)})"]
 
 
 def _check_sign(name, kind, line):
@@ -159,19 +215,27 @@ def _check_sign(name, kind, line):
 
 
 def _memory(parts, operands):
-    space = {"global": "glob", "shared": "shared"}.get(parts[1])
-    if space is None or parts[-1] not in ("u32", "b32"):
+    space, kind = {"global": "glob", "shared": "shared"}.get(parts[1]), parts[-1]
+    if space is None or kind not in ("u32", "b32", "s32", "u64", "b64"):
         raise UnknownInstruction(".".join(parts))
-    if parts[0] == "ld":
-        data, where = operands
-    else:
-        where, data = operands
-    base, _, offset = where.strip("[]").partition("+")
-    address = f"{_operand(base, 0xFFFFFFFFFFFFFFFF)} + {int(offset or 0)}"
+    data, where = operands if parts[0] == "ld" else reversed(operands)
     names = [x.strip() for x in data.strip("{}").split(",")]
+    address = _address(where)
+    if kind.endswith("64"):
+        if len(names) > 1 or parts[0] == "st":
+            raise UnknownInstruction(".".join(parts))
+        return [f"low, high = read({space}, {address}, 2)", f"{_register(names[0])} = low | high << 32"]
     if parts[0] == "ld":
-        return [f"{', '.join(_register(x) for x in names)}, = read({space}, {address}, {len(names)})"]
+        out = [f"{', '.join(_register(x) for x in names)}, = read({space}, {address}, {len(names)})"]
+        # A narrow load into a wide register extends the sign.
+        extend = kind == "s32" and names[0].startswith("%rd")
+        return out + [f"{r} = signed({r}, 32) & 0xffffffffffffffff" for r in map(_register, names) if extend]
     return [f"write({space}, {address}, [{', '.join(_operand(x, WORD) for x in names)}])"]
+
+
+def _address(where):
+    base, _, offset = where.strip("[]").partition("+")
+    return f"{_operand(base, 0xFFFFFFFFFFFFFFFF)} + {int(offset or 0)}"
 
 
 def _register(text):
@@ -185,6 +249,6 @@ def _operand(text, width):
         return _register(text)
     if re.fullmatch(r"-?(0x[0-9a-fA-F]+|\d+)U?", text):
         return hex(int(text.rstrip("U"), 0) & width)
-    if re.fullmatch(r"_Z\w*slots\w*", text):
+    if re.fullmatch(r"_Z\w*shared\w*", text):
         return str(SHARED_BASE)
     raise UnknownInstruction(f"operand {text}")

@@ -1,4 +1,4 @@
-"""Kernels of elementwise.cu, multilinear.cu and logup.cu, on the host, against zkdl.arithmetic, bit for bit."""
+"""Kernels of elementwise.cu, multilinear.cu and logup.cu, host against zkdl.arithmetic, bit for bit."""
 
 import random
 
@@ -36,7 +36,7 @@ def empty(n):
 
 @pytest.mark.parametrize("field", sorted(MODULI))
 def test_montgomery_form_and_back(host, field):
-    p, limbs = MODULI[field]
+    _, limbs = MODULI[field]
     values = edge_values(field)
     plain = encode(values, limbs)
     inside, outside = np.zeros_like(plain), np.zeros_like(plain)
