@@ -42,51 +42,25 @@ from typing import Any
 from llvmlite import ir
 
 from .assembly import Tracer, emit_assembled
-from .lanes import MASKS, WORDS, LaneState, array_of, vectors_of
-from .rows import broadcast, load_rows, shuffle, store_rows
-from .words import Element, function_named
+from .lanes import array_of, vectors_of
+from .vector import Vector
+from .words import Element
 
-_I32 = ir.IntType(32)
-_I64 = ir.IntType(64)
 _ONE_52 = 2.0**52
-# Terms between two carries of an unreduced sum.
-_PRODUCTS = 32
-_SIGNED = 256
 
 
-class Doubles:
+class Doubles(Vector):
     """The emitter for one field."""
 
     path = "avx2"
-    lanes = 4
 
     def __init__(self, element: Element, limbs: int, width: int, spare: int) -> None:
-        self.symbol = f"{element.symbol}_avx2"
-        self.modulus = element.modulus
-        self.words = element.limbs
-        self.limbs = limbs
-        self.width = width
-        self.base = 1 << width
-        self.radix = 1 << (width * limbs)
-        # B^n / R: by so much one operand is multiplied first, so that the product is divided by R exactly.
-        self.scale = self.radix >> (64 * self.words)
-        self.vector = ir.VectorType(ir.DoubleType(), self.lanes)
-        self.bits = ir.VectorType(_I64, self.lanes)
-        self.held = ir.ArrayType(self.vector, limbs)
-        self.kept_words = limbs * self.lanes
-        self.mask = MASKS[self.lanes]
-        self.word = WORDS[self.lanes]
+        super().__init__(element, 4, limbs, width, ir.DoubleType())
         self.anchor = 1.5 * 2.0 ** (52 + spare + width)
         self.rounder = 1.5 * 2.0 ** (52 + width)
         self.p = [float(d) for d in self._balanced(element.modulus, False)]
         inverse = -pow(element.modulus, -1, self.radix) % self.radix
         self.v = [float(d) for d in self._balanced(inverse, True)]
-        # Only Fr has the spare bits for unreduced sums.
-        self.products: Any = None
-        self.signed: Any = None
-        if not spare:
-            self.products = LaneState(f"{self.symbol}.products", self, self.vector, 2 * limbs)
-            self.signed = LaneState(f"{self.symbol}.signed", self, self.vector, limbs + 2)
 
     def _balanced(self, value: int, wrap: bool) -> list[int]:
         """Limbs in [-B/2, B/2]; the last takes what is left, or only that modulo B if `wrap`."""
@@ -105,9 +79,6 @@ class Doubles:
 
     def _c(self, value: float) -> ir.Constant:
         return ir.Constant(self.vector, [float(value)] * self.lanes)
-
-    def _i(self, value: int) -> ir.Constant:
-        return ir.Constant(self.bits, [value] * self.lanes)
 
     def _fma(self, builder: Any, a: Any, b: Any, c: Any) -> Any:
         if isinstance(builder, Tracer):
@@ -226,13 +197,6 @@ class Doubles:
         result[0] = self._fma(builder, carry, self._c(1.0 / self.base), result[0])
         return self._carried(builder, result, False)[0]
 
-    def _call(self, builder: Any, name: str, result: Any, args: list[Any], emit: Any) -> Any:
-        """A call of this module's function `name`: the long sequences are emitted once."""
-        function = function_named(builder, f"{self.symbol}_{name}", result, [a.type for a in args], emit)
-        return builder.call(function, args)
-
-    # Arithmetic ------------------------------------------------------------------------------------------
-
     def _product(self, builder: Any, pairs: list[tuple[int, int]], a: Any, b: Any) -> list[Any]:
         """The Montgomery product of sum of a_i b_j over these pairs."""
         n = self.limbs
@@ -299,10 +263,6 @@ class Doubles:
     def neg(self, builder: Any, a: Any) -> Any:
         return array_of(builder, [builder.fsub(self._c(0.0), limb) for limb in vectors_of(builder, a)])
 
-    def select(self, builder: Any, condition: Any, a: Any, b: Any) -> Any:
-        pairs = zip(vectors_of(builder, a), vectors_of(builder, b), strict=True)
-        return array_of(builder, [builder.select(condition, x, y) for x, y in pairs])
-
     def is_zero(self, builder: Any, a: Any) -> Any:
         # The sign bit is shifted out: a limb may be minus zero.
         either = self._i(0)
@@ -310,35 +270,17 @@ class Doubles:
             either = builder.or_(either, builder.bitcast(limb, self.bits))
         return builder.icmp_unsigned("==", builder.shl(either, self._i(1)), self._i(0))
 
-    def equal(self, builder: Any, a: Any, b: Any) -> Any:
-        return self.is_zero(builder, self.sub(builder, a, b))
-
-    def somewhere(self, builder: Any, mask: Any) -> Any:
-        whole = builder.bitcast(mask, ir.IntType(self.lanes))
-        return builder.icmp_unsigned("!=", whole, ir.Constant(whole.type, 0))
-
     # Memory ----------------------------------------------------------------------------------------------
 
-    def _limbs_of(self, builder: Any, words: list[Any]) -> Any:
-        """Vectors of 64-bit words to limbs in [0, B)."""
-        out = []
-        for k in range(self.limbs):
-            word, bit = divmod(self.width * k, 64)
-            value = builder.lshr(words[word], self._i(bit)) if bit else words[word]
-            if bit + self.width > 64 and word + 1 < self.words:
-                value = builder.or_(value, builder.shl(words[word + 1], self._i(64 - bit)))
-            if bit + self.width < 64 or word + 1 < self.words:
-                value = builder.and_(value, self._i(self.base - 1))
-            # A small integer in the mantissa of 2^52.
-            value = builder.or_(value, self._i(0x433 << 52))
-            out.append(builder.fsub(builder.bitcast(value, self.vector), self._c(_ONE_52)))
-        return array_of(builder, out)
+    def from_limbs(self, builder: Any, limbs: list[Any]) -> Any:
+        # A small integer in the mantissa of 2^52.
+        placed = [builder.bitcast(builder.or_(limb, self._i(0x433 << 52)), self.vector) for limb in limbs]
+        return array_of(builder, [builder.fsub(number, self._c(_ONE_52)) for number in placed])
 
-    def _words_of(self, builder: Any, value: Any) -> list[Any]:
-        """Limbs to vectors of 64-bit words of the canonical value."""
-        n, last = self.limbs, self.limbs - 1
-        # x + p with limbs that are all positive: p with B taken from each limb and given to the one below.
-        # The last may be just below zero before it is carried into, so it is read as a signed number.
+    def canonical_limbs(self, builder: Any, value: Any) -> list[Any]:
+        last = self.limbs - 1
+        # x + p in (0, 2 p), with limbs that are all positive: p with 2 B taken from each limb and given to
+        # the one below. The last may be just below zero before it is carried into, so it is read as signed.
         limbs = []
         for k, limb in enumerate(vectors_of(builder, value)):
             digit = self.p[k] + (2 * self.base if k < last else 0) - (2 if k else 0)
@@ -348,68 +290,13 @@ class Doubles:
                 limbs.append(builder.and_(moved, self._i((1 << 52) - 1)))
             else:
                 limbs.append(builder.sub(moved, self._i(0x4338 << 48)))
-        mask = self._i(self.base - 1)
-        for k in range(last):
-            limbs[k + 1] = builder.add(limbs[k + 1], builder.lshr(limbs[k], self._i(self.width)))
-            limbs[k] = builder.and_(limbs[k], mask)
-        # x + p is in (0, 2 p); x + B^n in the same way, which overflows where x is not negative.
-        lowered, carry = [], None
-        for k in range(n):
-            digit = ((self.radix - self.modulus) >> (self.width * k)) & (self.base - 1)
-            total = builder.add(limbs[k], self._i(digit))
-            total = total if carry is None else builder.add(total, carry)
-            carry = builder.lshr(total, self._i(self.width))
-            lowered.append(builder.and_(total, mask))
-        enough = builder.icmp_unsigned("!=", carry, self._i(0))
-        limbs = [builder.select(enough, low, high) for low, high in zip(lowered, limbs, strict=True)]
-        words = []
-        for word in range(self.words):
-            total = None
-            for k in range(n):
-                place = self.width * k - 64 * word
-                if -self.width < place < 64:
-                    part = limbs[k]
-                    if place:
-                        shift = builder.shl if place > 0 else builder.lshr
-                        part = shift(part, self._i(abs(place)))
-                    total = part if total is None else builder.or_(total, part)
-            words.append(total)
-        return words
+        return self._less_modulus(builder, limbs)
 
     def constant(self, value: int) -> Any:
         """A constant taken as it is, not brought into Montgomery form."""
-        digits = [float((value >> (self.width * k)) & (self.base - 1)) for k in range(self.limbs)]
-        return ir.Constant(self.held, [self._c(digit) for digit in digits])
-
-    def load(self, builder: Any, pointers: list[Any]) -> Any:
-        return self._limbs_of(builder, load_rows(builder, pointers, self.words))
-
-    def spread(self, builder: Any, pointer: Any) -> Any:
-        words = []
-        for k in range(self.words):
-            word = builder.load(builder.gep(pointer, [ir.Constant(_I64, k)]), align=8)
-            words.append(broadcast(builder, word, self.lanes))
-        return self._limbs_of(builder, words)
-
-    def store(self, builder: Any, pointers: list[Any], value: Any) -> None:
-        store_rows(builder, pointers, self._words_of(builder, value))
-
-    def store_sum(self, builder: Any, pointer: Any, value: Any) -> None:
-        for places in ([2, 3, 0, 1], [1, 0, 3, 2]):
-            turned = [shuffle(builder, limb, limb, places) for limb in vectors_of(builder, value)]
-            value = self.add(builder, value, array_of(builder, turned))
-        self.store(builder, [pointer], value)
+        return ir.Constant(self.held, [self._c(digit) for digit in self.digits(value)])
 
     # Machine integers ------------------------------------------------------------------------------------
-
-    def load_words(self, builder: Any, pointer: Any) -> Any:
-        return builder.load(builder.bitcast(pointer, self.bits.as_pointer()), align=8)
-
-    def spread_word(self, builder: Any, word: Any) -> Any:
-        return broadcast(builder, word, self.lanes)
-
-    def nonzero(self, builder: Any, words: Any) -> Any:
-        return builder.icmp_unsigned("!=", words, self._i(0))
 
     def _halves_of(self, builder: Any, words: Any) -> list[Any]:
         """Signed words as low + high B with 0 <= low < B and |high| <= 2^(63 - w)."""
@@ -427,128 +314,3 @@ class Doubles:
         limbs = self._halves_of(builder, words) + [self._c(0.0)] * (self.limbs - 2)
         square = (self.radix // self.scale) ** 2 % self.modulus
         return self.mul(builder, self.constant(square), array_of(builder, limbs))
-
-    # Unreduced sums --------------------------------------------------------------------------------------
-
-    def _state(self, builder: Any, kind: LaneState, columns: list[Any], count: Any) -> Any:
-        value = builder.insert_value(ir.Constant(kind.held, ir.Undefined), array_of(builder, columns), 0)
-        return builder.insert_value(value, count, 1)
-
-    def _counted(
-        self, builder: Any, kind: LaneState, columns: list[Any], count: Any, limit: int, name: str, carry: Any
-    ) -> Any:
-        """The state after one more term; every `limit` terms the columns are carried by `carry`."""
-        count = builder.add(count, ir.Constant(_I64, 1))
-        full = builder.icmp_unsigned("==", count, ir.Constant(_I64, limit))
-        value, start = array_of(builder, columns), builder.basic_block
-        with builder.if_then(full, likely=False):
-            carried = self._call(
-                builder,
-                name,
-                value.type,
-                [value],
-                lambda inner, args: array_of(inner, carry(inner, vectors_of(inner, args[0]))),
-            )
-            inside = builder.basic_block
-        merged = builder.phi(value.type)
-        merged.add_incoming(value, start)
-        merged.add_incoming(carried, inside)
-        number = builder.phi(_I64)
-        number.add_incoming(count, start)
-        number.add_incoming(ir.Constant(_I64, 0), inside)
-        return self._state(builder, kind, vectors_of(builder, merged), number)
-
-    def zero_state(self, builder: Any, kind: LaneState) -> Any:
-        return ir.Constant(kind.held, None)
-
-    def _carried_products(self, builder: Any, columns: list[Any]) -> list[Any]:
-        """The columns within B again and the upper half of them within +-p."""
-        columns, _ = self._carried(builder, columns, False)
-        return columns[: self.limbs] + self._weakly_reduced(builder, columns[self.limbs :])
-
-    def products_add(self, builder: Any, total: Any, a: Any, b: Any) -> Any:
-        """total + a b. One product adds at most n (2 B) to a column: 32 of them stay below 2^52."""
-        before = vectors_of(builder, builder.extract_value(total, 0))
-        columns: dict[int, tuple[Any, Any]] = {k: (None, column) for k, column in enumerate(before)}
-        pairs = [(i, j) for i in range(self.limbs) for j in range(self.limbs)]
-        self._multiply_all(builder, columns, pairs, vectors_of(builder, a), vectors_of(builder, b))
-        after = self._finished(builder, columns)
-        count = builder.extract_value(total, 1)
-        return self._counted(
-            builder, self.products, after, count, _PRODUCTS, "products_carry", self._carried_products
-        )
-
-    def _finished(self, builder: Any, columns: dict[int, tuple[Any, Any]]) -> list[Any]:
-        """All columns as numbers; the last may have no chain of its own."""
-        chains = {k: column for k, column in columns.items() if column[0] is not None}
-        out = []
-        for k in range(len(columns)):
-            low = columns[k][1]
-            if k - 1 in chains:
-                high = builder.fsub(chains[k - 1][0], self._c(self.anchor))
-                low = self._fma(builder, high, self._c(1.0 / self.base), low)
-            out.append(low)
-        return out
-
-    def products_reduce(self, builder: Any, total: Any) -> Any:
-        def emit(inner: Any, args: list[Any]) -> Any:
-            tail = self._carried_products(inner, vectors_of(inner, args[0]))
-            if self.scale > 1:
-                tail = [inner.fmul(column, self._c(self.scale)) for column in tail]
-            # The upper half is up to scale p: one weak reduction more than after a product.
-            return array_of(inner, self._weakly_reduced(inner, self._reduced(inner, {}, tail)))
-
-        return self._call(builder, "products_reduce", self.held, [builder.extract_value(total, 0)], emit)
-
-    def signed_add(self, builder: Any, total: Any, words: Any, a: Any) -> Any:
-        """total + words a. A term adds at most 6 B to a column: 256 of them stay below 2^53 for Fr."""
-        before = vectors_of(builder, builder.extract_value(total, 0))
-        limbs = vectors_of(builder, a)
-        # Most integers are short: those below 2^(w-1) need the low half only.
-        reach = self._i(self.base >> 1)
-        moved = builder.add(words, reach)
-        wide = builder.icmp_unsigned(">=", moved, self._i(self.base))
-        wide = self.somewhere(builder, wide)
-
-        def add(inner: Any, state: list[Any], parts: list[Any]) -> list[Any]:
-            columns: dict[int, tuple[Any, Any]] = {k: (None, column) for k, column in enumerate(state)}
-            for j, part in enumerate(parts):
-                for i, limb in enumerate(limbs):
-                    self._multiply_add(inner, columns, i + j, part, limb)
-            return self._finished(inner, columns)
-
-        with builder.if_else(wide, likely=False) as (then, otherwise):
-            with then:
-                long = array_of(builder, add(builder, before, self._halves_of(builder, words)))
-                long_block = builder.basic_block
-            with otherwise:
-                shift = 1.5 * _ONE_52
-                bits = builder.add(words, self._i(0x4338 << 48))
-                value = builder.fsub(builder.bitcast(bits, self.vector), self._c(shift))
-                short = array_of(builder, add(builder, before, [value]))
-                short_block = builder.basic_block
-        merged = builder.phi(long.type)
-        merged.add_incoming(long, long_block)
-        merged.add_incoming(short, short_block)
-        return self._counted(
-            builder,
-            self.signed,
-            vectors_of(builder, merged),
-            builder.extract_value(total, 1),
-            _SIGNED,
-            "signed_carry",
-            lambda inner, columns: self._carried(inner, columns, False)[0],
-        )
-
-    def signed_reduce(self, builder: Any, total: Any) -> Any:
-        n = self.limbs
-
-        def emit(inner: Any, args: list[Any]) -> Any:
-            columns, _ = self._carried(inner, vectors_of(inner, args[0]), False)
-            low = array_of(inner, self._weakly_reduced(inner, columns[:n]))
-            high = array_of(inner, columns[n:] + [self._c(0.0)] * (n - 2))
-            # high B^n: the Montgomery product with B^n R.
-            power = self.radix * (self.radix // self.scale) % self.modulus
-            return self.add(inner, low, self.mul(inner, self.constant(power), high))
-
-        return self._call(builder, "signed_reduce", self.held, [builder.extract_value(total, 0)], emit)

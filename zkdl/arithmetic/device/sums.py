@@ -52,7 +52,7 @@ FR_SIGNED = Accumulator(FR, 384)
 def _empty(tag: Any, name: str, scalar: Accumulator) -> Any:
     """The type of an empty sum for a tag."""
     element = BY_TAG[tag]
-    kind = getattr(element.arithmetic, name) if isinstance(element, LaneElement) else scalar
+    kind = getattr(element.arithmetic, name, None) if isinstance(element, LaneElement) else scalar
     if kind is None or (kind is scalar and element is not FR):
         raise errors.TypingError(f"unreduced sums are for Fr only, got {element}")
     return kind

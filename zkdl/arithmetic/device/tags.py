@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
+from .double_sums import SummingDoubles
 from .doubles import Doubles
 from .lanes import LaneElement
 from .scalar import Scalar
@@ -34,6 +35,6 @@ for _element in (FR, FQ):
 BY_TAG: dict[Any, Any] = {
     types.uint8: FR,
     types.uint16: FQ,
-    types.int8: LaneElement(Doubles(FR, 6, 43, 0)),
+    types.int8: LaneElement(SummingDoubles(FR, 6, 43)),
     types.int16: LaneElement(Doubles(FQ, 8, 48, 1)),
 }
