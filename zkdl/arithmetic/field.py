@@ -168,12 +168,12 @@ class Field:
     @switched("field.add")
     def add(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """a + b."""
-        return self._binary(kernels.add_many, a, b)
+        return self._binary(kernels.add_many, a, b, light=True)
 
     @switched("field.sub")
     def sub(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """a - b."""
-        return self._binary(kernels.sub_many, a, b)
+        return self._binary(kernels.sub_many, a, b, light=True)
 
     @switched("field.mul")
     def mul(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -196,7 +196,7 @@ class Field:
         flat = self._flat(a)
         out = np.empty_like(flat)
         n = flat.size // self.limbs
-        kernels.neg_many(self.tag_for(n), out, flat, n)
+        kernels.neg_many(self._light_tag(n), out, flat, n)
         return out.reshape(np.shape(a))
 
     @switched("field.scale")
@@ -266,7 +266,11 @@ class Field:
     def _flat(self, a: np.ndarray) -> np.ndarray:
         return flat_limbs(a, self.limbs, self.name)
 
-    def _binary(self, operation: Any, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def _light_tag(self, n: int) -> Any:
+        """The tag for n additions: alone, they do not pay for bringing four elements into lanes."""
+        return self.tag_for(n) if lane_count() >= 8 else self.tag
+
+    def _binary(self, operation: Any, a: np.ndarray, b: np.ndarray, light: bool = False) -> np.ndarray:
         left, right = self._flat(a), self._flat(b)
         limbs = self.limbs
         n, m = left.size // limbs, right.size // limbs
@@ -283,7 +287,7 @@ class Field:
         target, count = out.reshape(-1), out.size // limbs
         if count == 0:
             return out
-        tag = self.tag_for(count)
+        tag = self._light_tag(count) if light else self.tag_for(count)
         over_range(lambda i, j: operation(tag, target, left, steps[0], right, steps[1], i, j), count, _GRAIN)
         return out
 

@@ -16,7 +16,8 @@ from ..errors import BackendError
 from .device.tags import BY_TAG, TAGS
 
 # What LLVM calls the instructions that a path needs, best path first.
-_NEEDS = {
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "ifma": ("avx512f", "avx512dq", "avx512vl", "avx512ifma"),
     "avx2": ("avx2", "fma"),
     "scalar": (),
 }
@@ -102,7 +103,7 @@ def scalar_tag(field: str) -> Any:
     return TAGS[field, "scalar"]
 
 
-_LANES = {path: next(e.lanes for e in BY_TAG.values() if e.arithmetic.path == path) for path in _NEEDS}
+_LANES = {element.arithmetic.path: element.lanes for element in BY_TAG.values()}
 
 
 def lane_count() -> int:

@@ -13,6 +13,7 @@ from numba import types
 
 from .double_sums import SummingDoubles
 from .doubles import Doubles
+from .ifma import Emulated, Ifma, SummingEmulated, SummingIfma
 from .lanes import LaneElement
 from .scalar import Scalar
 from .words import FQ, FR
@@ -26,6 +27,11 @@ TAGS: dict[tuple[str, str], Any] = {
     ("Fq", "scalar"): FQ_TAG,
     ("Fr", "avx2"): np.int8(0),
     ("Fq", "avx2"): np.int16(0),
+    ("Fr", "ifma"): np.int32(0),
+    ("Fq", "ifma"): np.uint32(0),
+    # For tests: the emitter of the path above on any processor.
+    ("Fr", "emulated"): np.float32(0),
+    ("Fq", "emulated"): np.float64(0),
 }
 
 for _element in (FR, FQ):
@@ -37,4 +43,8 @@ BY_TAG: dict[Any, Any] = {
     types.uint16: FQ,
     types.int8: LaneElement(SummingDoubles(FR, 6, 43)),
     types.int16: LaneElement(Doubles(FQ, 8, 48, 1)),
+    types.int32: LaneElement(SummingIfma(FR, 5)),
+    types.uint32: LaneElement(Ifma(FQ, 8)),
+    types.float32: LaneElement(SummingEmulated(FR, 5)),
+    types.float64: LaneElement(Emulated(FQ, 8)),
 }
