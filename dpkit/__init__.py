@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from dpkit.continual.histogram import Histogram
     from dpkit.continual.maximum import MaxSum, SumSelect
     from dpkit.continual.topk import TopK
+    from dpkit.continual.vector import VectorCounter
     from dpkit.ledger import Ledger
+    from dpkit.similarity.classifier import SimilarityClassifier
     from dpkit.similarity.distance import DistanceSum, DistanceSumBuilder
     from dpkit.similarity.kde import KDE, KDEBuilder
 
@@ -47,8 +49,10 @@ _LAZY = {
     "KDEBuilder": "dpkit.similarity.kde",
     "Ledger": "dpkit.ledger",
     "MaxSum": "dpkit.continual.maximum",
+    "SimilarityClassifier": "dpkit.similarity.classifier",
     "SumSelect": "dpkit.continual.maximum",
     "TopK": "dpkit.continual.topk",
+    "VectorCounter": "dpkit.continual.vector",
     "load": "dpkit._loading",
 }
 _LAZY_MODULES = ("audit", "continual", "datasets", "exact", "noise")
@@ -76,8 +80,10 @@ __all__ = [
     "MissingBoundsError",
     "NeighbourRelation",
     "PureDP",
+    "SimilarityClassifier",
     "SumSelect",
     "TopK",
+    "VectorCounter",
     "__version__",
     "audit",
     "compose",

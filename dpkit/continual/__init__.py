@@ -9,6 +9,7 @@ from dpkit.continual.maximum import MaxSum, RowRelease, SumSelect
 from dpkit.continual.plans import Plan
 from dpkit.continual.state import ClaimFolder
 from dpkit.continual.topk import TopK, TopKRelease
+from dpkit.continual.vector import VectorCounter
 
 __all__ = [
     "ClaimFolder",
@@ -23,4 +24,5 @@ __all__ = [
     "SumSelect",
     "TopK",
     "TopKRelease",
+    "VectorCounter",
 ]

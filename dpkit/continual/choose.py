@@ -11,12 +11,14 @@ from typing import Any
 from dpkit.continual.blt import BLTDesign
 from dpkit.continual.design import Design, floor_rmse
 from dpkit.continual.hybrid import HybridDesign, fixed_design
-from dpkit.continual.settings import GAUSSIAN, Budget, Domain
+from dpkit.continual.settings import GAUSSIAN, Budget
+from dpkit.continual.sqrt import SQRT_LIMIT, SqrtDesign
+from dpkit.continual.workload import PLAIN, Workload
 from dpkit.errors import ArgumentError
 
 __all__ = ["MECHANISMS", "Prediction", "candidates", "make_design", "predictions"]
 
-MECHANISMS = ("auto", "binary", "honaker", "smooth", "blt", "k-ary", "hybrid")
+MECHANISMS = ("auto", "binary", "honaker", "smooth", "sqrt", "blt", "k-ary", "hybrid")
 _TREES = ("binary", "honaker", "smooth", "k-ary")
 
 
@@ -68,31 +70,58 @@ class Prediction:
 def make_design(
     mechanism: str,
     budget: Budget,
-    domain: Domain,
+    domain: Any,
     neighbours: str,
     horizon: int | None,
     expected: int,
-    changes: int = 1,
+    workload: Workload = PLAIN,
 ) -> Design:
     """Return the design of one named mechanism, or raise ArgumentError saying why it does not fit.
 
     Args:
-        mechanism, budget, domain, neighbours, horizon, expected: of the request.
-        changes: how many elements differ between neighbours, with alternating signs. A tree's nodes then
-            change by at most one element each, `changes` of them on a level: the budget's share 1/changes.
+        mechanism, budget, neighbours, horizon, expected: of the request.
+        domain: `Domain`, or `Ball` for vectors.
+        workload: what is summed, and how neighbours differ. Where w elements change with alternating signs, a
+            tree's nodes change by at most one element each, w of them on a level: the budget's share 1/w.
     """
-    sensitivity = domain.sensitivity(neighbours)
+    sensitivity, gaussian = domain.sensitivity(neighbours), budget.law == GAUSSIAN
+    if mechanism in ("blt", "sqrt") and not gaussian:
+        raise ArgumentError(
+            f"mechanism={mechanism!r} needs rho, or delta above 0; for a pure budget take 'k-ary'"
+        )
+    w = workload
     if mechanism == "blt":
-        if budget.law != GAUSSIAN:
-            raise ArgumentError("mechanism='blt' needs rho, or delta above 0; for a pure budget take 'k-ary'")
-        return BLTDesign(budget, sensitivity, domain.magnitude, horizon, expected, changes=changes)
-    budget = budget.part(Fraction(1, changes))
-    if mechanism == "k-ary" and budget.law == GAUSSIAN:
+        return BLTDesign(
+            budget,
+            sensitivity,
+            domain.magnitude,
+            horizon,
+            expected,
+            changes=w.changes,
+            parts=w.parts,
+            gap=w.gap,
+            keep=w.keep,
+            window=w.window,
+            columns=w.columns,
+        )
+    if mechanism in MECHANISMS and (not w.sums_all or (w.parts > 1 and mechanism != "sqrt")):
+        what = "windows and decay need" if not w.sums_all else "several participations need"
+        rest = "" if not w.sums_all else ", or 'sqrt'"
+        raise ArgumentError(f"{what} mechanism='blt'{rest} and rho, or delta above 0; got {mechanism!r}")
+    if mechanism == "sqrt":
+        if horizon is None or horizon > SQRT_LIMIT:
+            raise ArgumentError(
+                f"mechanism='sqrt' needs a horizon up to {SQRT_LIMIT}, got {horizon}: take 'blt'"
+            )
+        parts = {"changes": w.changes, "parts": w.parts, "gap": w.gap, "columns": w.columns}
+        return SqrtDesign(budget, sensitivity, domain.magnitude, horizon, **parts)
+    budget = budget.part(Fraction(1, w.changes))
+    if mechanism == "k-ary" and gaussian:
         raise ArgumentError("mechanism='k-ary' needs a pure budget: epsilon with delta=0")
     if mechanism in _TREES and horizon is not None:
         return fixed_design(mechanism, budget, sensitivity, horizon)
     if mechanism in (*_TREES, "hybrid"):
-        default = "honaker" if budget.law == GAUSSIAN else "k-ary"
+        default = "honaker" if gaussian else "k-ary"
         inner = default if mechanism == "hybrid" else mechanism
         return HybridDesign(inner, budget, sensitivity, horizon)
     raise ArgumentError(f"mechanism must be one of {', '.join(MECHANISMS)}, got {mechanism!r}")
@@ -117,25 +146,29 @@ def candidates(*request: Any) -> list[Design]:
 def _make_candidates(
     mechanism: str,
     budget: Budget,
-    domain: Domain,
+    domain: Any,
     neighbours: str,
     horizon: int | None,
     expected: int,
-    changes: int = 1,
+    workload: Workload = PLAIN,
 ) -> list[Design]:
-    request = (budget, domain, neighbours, horizon, expected, changes)
+    request = (budget, domain, neighbours, horizon, expected, workload)
     if mechanism != "auto":
         return [make_design(mechanism, *request)]
     gaussian = budget.law == GAUSSIAN
-    names = ["binary", "honaker", "smooth", "blt" if gaussian else "k-ary"]
-    if horizon is not None:
+    names = ["binary", "honaker", "smooth"] if workload.sums_all and workload.parts == 1 else []
+    names.append("blt" if gaussian else "k-ary")
+    if gaussian and workload.sums_all and horizon is not None:
+        names.append("sqrt")
+    if horizon is not None and workload.sums_all and workload.parts == 1:
         names.append("hybrid")
     designs: list[tuple[float, int, Design]] = []
     refusal: ArgumentError | None = None
     for name in names:
         try:
             design = make_design(name, *request)
-            designs.append((design.mean_variance(horizon or expected), len(designs), design))
+            price = 1.02 if name == "sqrt" else 1.0  # its memory must be worth 1 % of error
+            designs.append((design.mean_variance(horizon or expected) * price, len(designs), design))
         except ArgumentError as cause:
             refusal = cause
     if not designs and refusal is not None:
@@ -144,16 +177,22 @@ def _make_candidates(
 
 
 def predictions(
-    designs: list[Design], domain: Domain, neighbours: str, steps: int, counts: int = 1
+    designs: list[Design],
+    domain: Any,
+    neighbours: str,
+    steps: int,
+    budget: Budget,
+    counts: int = 1,
+    workload: Workload = PLAIN,
 ) -> list[Prediction]:
     """Return the figures of designs over so many steps, in the user's units."""
+    floor = None
+    if budget.law == GAUSSIAN:
+        least = floor_rmse(steps) if workload.sums_all else workload.floor(steps)
+        change = domain.sensitivity(neighbours) * domain.unit
+        floor = change * least / math.sqrt(2 * float(budget.amount))
     found = []
     for design in designs:
-        budget: Budget = design.budget  # type: ignore[attr-defined]
-        floor = None
-        if budget.law == GAUSSIAN:
-            change = domain.sensitivity(neighbours) * domain.unit
-            floor = change * floor_rmse(steps) / math.sqrt(2 * float(budget.amount))
         inner = getattr(design, "inner", design.name)
         found.append(
             Prediction(

@@ -12,6 +12,7 @@ from dpkit.continual.blt import LIMIT
 from dpkit.continual.design import Design, Engine, Release
 from dpkit.continual.settings import Domain, check_count, guarantee_of, read_budget, read_neighbours
 from dpkit.continual.stream import Stream
+from dpkit.continual.workload import read_workload
 from dpkit.noise import NoiseSource, OSNoise
 
 __all__ = ["Counter"]
@@ -20,14 +21,15 @@ _BULK = 1 << 16
 
 
 class Counter(Stream):
-    """A differentially private running sum.
+    """A differentially private running sum: of all elements, of a window, or with decay.
 
     Args:
         rho: zCDP budget of the whole stream; or
         epsilon, delta: an (epsilon, delta) budget of the whole stream; delta = 0 is pure.
         horizon: number of steps T, public; None where it is unknown (up to 2^40 steps).
-        mechanism: `auto` (least predicted RMSE), `binary`, `honaker`, `smooth`, `blt`, `k-ary` (pure
-            budgets), `hybrid`. Without a horizon the trees run in epochs of doubling length.
+        mechanism: `auto` (least predicted RMSE), `binary`, `honaker`, `smooth`, `sqrt` (keeps the whole
+            history), `blt`, `k-ary` (pure budgets), `hybrid`. Without a horizon the trees run in epochs of
+            doubling length.
         neighbours: `zero-out`, one element counts as zero; or `replace`, one element is any other legal one.
         bounds: legal range (low, high). Elements outside are clipped, NaN counts as the legal value nearest
             zero; nothing in a stream raises, so errors tell nothing about it.
@@ -35,6 +37,10 @@ class Counter(Stream):
             counts stay integers under the tree mechanisms.
         expected: where the horizon is unknown, the length that accuracy is tuned for; a guess 16 times too
             small costs half as much error again, and never privacy.
+        window: sum the last so many elements only; or
+        decay: let an element's weight fall by this factor a step. Both take `blt` and keep its guarantee.
+        participations, separation: neighbours may differ in up to so many elements, any two of them at least
+            `separation` steps apart (`blt` and `sqrt`).
 
     Raises:
         ArgumentError: an argument out of range, or a mechanism that does not fit the others.
@@ -70,13 +76,18 @@ class Counter(Stream):
         bounds: tuple[float, float] = (0.0, 1.0),
         resolution: float | None = None,
         expected: int = 1 << 20,
+        window: int | None = None,
+        decay: float | None = None,
+        participations: int = 1,
+        separation: int = 1,
     ) -> None:
         horizon = None if horizon is None else check_count(horizon, "horizon", 1, LIMIT)
         expected = check_count(expected, "expected", 1, LIMIT)
         neighbours = read_neighbours(neighbours)
-        self._domain, designs = _read(
-            rho, epsilon, delta, horizon, mechanism, neighbours, bounds, resolution, expected
-        )
+        self._workload = read_workload(window, decay, participations, separation)
+        self._budget, self._domain = read_budget(rho, epsilon, delta), Domain.read(bounds, resolution)
+        request = (self._budget, self._domain, neighbours, horizon, expected, self._workload)
+        designs = choose.candidates(mechanism, *request)
         self._settings: dict[str, Any] = {
             "rho": rho if rho is None else float(rho),
             "epsilon": epsilon if epsilon is None else float(epsilon),
@@ -87,6 +98,10 @@ class Counter(Stream):
             "bounds": [self._domain.low, self._domain.high],
             "resolution": resolution if resolution is None else float(resolution),
             "expected": expected,
+            "window": self._workload.window or None,
+            "decay": None if self._workload.keep == 1.0 else self._workload.keep,
+            "participations": self._workload.parts,
+            "separation": self._workload.gap,
         }
         self._design: Design = designs[0]
         self.guarantee = guarantee_of(rho, epsilon, delta, neighbours)
@@ -155,7 +170,14 @@ class Counter(Stream):
     def prediction(self, steps: int | None = None) -> choose.Prediction:
         """Return the exact error figures of this counter over so many steps (the horizon, or `expected`)."""
         last = steps or self._settings["horizon"] or self._settings["expected"]
-        return choose.predictions([self._design], self._domain, self._settings["neighbours"], last)[0]
+        return choose.predictions(
+            [self._design],
+            self._domain,
+            self._settings["neighbours"],
+            last,
+            self._budget,
+            workload=self._workload,
+        )[0]
 
     @classmethod
     def predict(
@@ -169,6 +191,10 @@ class Counter(Stream):
         bounds: tuple[float, float] = (0.0, 1.0),
         resolution: float | None = None,
         expected: int = 1 << 20,
+        window: int | None = None,
+        decay: float | None = None,
+        participations: int = 1,
+        separation: int = 1,
     ) -> list[choose.Prediction]:
         """Return the mechanisms for a request with exact error figures, the one `auto` takes first.
 
@@ -179,10 +205,11 @@ class Counter(Stream):
         horizon = None if horizon is None else check_count(horizon, "horizon", 1, LIMIT)
         expected = check_count(expected, "expected", 1, LIMIT)
         neighbours = read_neighbours(neighbours)
-        domain, designs = _read(
-            rho, epsilon, delta, horizon, "auto", neighbours, bounds, resolution, expected
-        )
-        return choose.predictions(designs, domain, neighbours, horizon or expected)
+        workload = read_workload(window, decay, participations, separation)
+        budget, domain = read_budget(rho, epsilon, delta), Domain.read(bounds, resolution)
+        designs = choose.candidates("auto", budget, domain, neighbours, horizon, expected, workload)
+        steps = horizon or expected
+        return choose.predictions(designs, domain, neighbours, steps, budget, workload=workload)
 
     def _describe(self) -> dict[str, Any]:
         return self._design.describe()
@@ -195,19 +222,3 @@ class Counter(Stream):
 
     def __repr__(self) -> str:
         return f"Counter({self._design.name!r}, {self.guarantee!r}, horizon={self.horizon}, t={self._t})"
-
-
-def _read(
-    rho: float | None,
-    epsilon: float | None,
-    delta: float,
-    horizon: int | None,
-    mechanism: str,
-    neighbours: str,
-    bounds: Any,
-    resolution: float | None,
-    expected: int,
-) -> tuple[Domain, list[Design]]:
-    budget = read_budget(rho, epsilon, delta)
-    domain = Domain.read(bounds, resolution)
-    return domain, choose.candidates(mechanism, budget, domain, neighbours, horizon, expected)

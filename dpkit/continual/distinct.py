@@ -14,6 +14,7 @@ from dpkit.continual.blt import LIMIT
 from dpkit.continual.design import Design, Engine, Release
 from dpkit.continual.settings import GAUSSIAN, Domain, check_count, guarantee_of, read_budget
 from dpkit.continual.stream import Stream
+from dpkit.continual.workload import Workload
 from dpkit.errors import ArgumentError
 from dpkit.noise import NoiseSource, OSNoise
 
@@ -170,7 +171,8 @@ class DistinctCount(Stream):
         'blt'
         """
         domain, designs = _read(unit, flips, rho, epsilon, delta, horizon, "auto", expected)
-        return choose.predictions(designs, domain, "zero-out", horizon or expected)
+        budget = read_budget(rho, epsilon, delta)
+        return choose.predictions(designs, domain, "zero-out", horizon or expected, budget)
 
     def _describe(self) -> dict[str, Any]:
         return self._design.describe()
@@ -210,7 +212,9 @@ def _read(
     elif unit == "event":
         budget = budget.part(Fraction(1, 4 if budget.law == GAUSSIAN else 2))
     changes = min(changes, horizon or LIMIT)
-    return domain, choose.candidates(mechanism, budget, domain, "zero-out", horizon, expected, changes)
+    return domain, choose.candidates(
+        mechanism, budget, domain, "zero-out", horizon, expected, Workload(changes=changes)
+    )
 
 
 def _key(item: object) -> Any:

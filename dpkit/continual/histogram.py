@@ -12,7 +12,14 @@ from dpkit.continual import choose
 from dpkit.continual.bank import Bank
 from dpkit.continual.blt import LIMIT
 from dpkit.continual.design import Design, Release
-from dpkit.continual.settings import Domain, check_count, guarantee_of, read_budget, read_neighbours
+from dpkit.continual.settings import (
+    Budget,
+    Domain,
+    check_count,
+    guarantee_of,
+    read_budget,
+    read_neighbours,
+)
 from dpkit.continual.stream import Stream
 from dpkit.errors import ArgumentError
 from dpkit.noise import NoiseSource, OSNoise
@@ -162,7 +169,8 @@ class Histogram(Stream):
         expected = check_count(expected, "expected", 1, LIMIT)
         neighbours = read_neighbours(neighbours)
         domain, designs = _read(rho, epsilon, delta, horizon, "auto", neighbours, expected)
-        return choose.predictions(designs, domain, "zero-out", horizon or expected, d)
+        budget = _budget(rho, epsilon, delta, neighbours)
+        return choose.predictions(designs, domain, "zero-out", horizon or expected, budget, d)
 
     def _describe(self) -> dict[str, Any]:
         return self._design.describe()
@@ -186,10 +194,12 @@ def _read(
     neighbours: str,
     expected: int,
 ) -> tuple[Domain, list[Design]]:
-    """Return the grid and the designs of one count.
-
-    One category changes by one whatever the relation: `replace`, which changes two, is paid by the share.
-    """
-    budget = read_budget(rho, epsilon, delta).part(Fraction(1, 2 if neighbours == "replace" else 1))
+    """Return the grid and the designs of one count."""
+    budget = _budget(rho, epsilon, delta, neighbours)
     domain = Domain.read((0.0, 1.0), None)
     return domain, choose.candidates(mechanism, budget, domain, "zero-out", horizon, expected)
+
+
+def _budget(rho: float | None, epsilon: float | None, delta: float, neighbours: str) -> Budget:
+    """Return one count's budget: a count changes by at most one, but `replace` changes two of them."""
+    return read_budget(rho, epsilon, delta).part(Fraction(1, 2 if neighbours == "replace" else 1))

@@ -10,11 +10,12 @@ import numpy as np
 
 from dpkit.audit import Mechanism
 from dpkit.continual.blt import BLTDesign
-from dpkit.continual.kary import KaryDesign
+from dpkit.continual.kary import KaryDesign, KaryEngine
 from dpkit.continual.queue import NoiseQueue
 from dpkit.continual.settings import GAUSSIAN, LAPLACE, Budget
-from dpkit.continual.smooth import SmoothDesign
-from dpkit.continual.tree import BinaryEngine, TreeDesign
+from dpkit.continual.smooth import SmoothDesign, SmoothEngine
+from dpkit.continual.sqrt import SqrtDesign
+from dpkit.continual.tree import BinaryEngine, HonakerEngine, TreeDesign
 from dpkit.guarantee import ZCDP, PureDP
 from dpkit.noise import OSNoise
 from tests.dpkit.continual.twins import ChosenNoise
@@ -98,32 +99,50 @@ def two_counters(shared):
     return Mechanism("two counters", ZCDP(0.5, "replace"), run, centre)
 
 
-def whole(design, guarantee):
-    """An honest design on four steps, seen through its answers."""
-    engine = design.start(OSNoise())
-    queue = engine._noise._queue if isinstance(design, BLTDesign) else engine._queue
+def whole(design, guarantee, name=None, factor=1):
+    """A design on four steps, seen through its answers; factor scales its noise."""
+    queue = NoiseQueue(OSNoise(), design.budget.law, design.scale * factor)
     scale = float(design.sensitivity)
 
     def start():
         if isinstance(design, SmoothDesign):
-            return type(engine)(design.height, queue)
+            return SmoothEngine(design.height, queue)
         if isinstance(design, KaryDesign):
-            return type(engine)(design.k, design.height, queue)
-        if isinstance(design, BLTDesign):
-            return design.engine(queue)
-        return type(engine)(design.levels, queue)
+            return KaryEngine(design.k, design.height, queue)
+        if isinstance(design, BLTDesign | SqrtDesign):
+            return design.engine(queue, slow=True)
+        return HonakerEngine(design.levels, queue)
+
+    def view(out):
+        if not isinstance(design, BLTDesign):
+            return node_view(out)
+        return np.diff(out, axis=1, prepend=0.0) @ design_matrix(design).T  # independent noise again
 
     def run(records, runs):
-        out = np.empty((runs, len(records)))
+        out, units = np.empty((runs, len(records))), (records * scale).astype(np.int64)
         for row in out:
             fresh = start()
-            row[:] = [fresh.step(int(x * scale)) for x in records]
-        return node_view(out)
+            row[:] = [fresh.step(x) for x in units.tolist()]
+        return view(out)
 
     def centre(records):
-        return node_view(np.cumsum(records * scale)[None, :])[0]
+        return view(np.cumsum(records * scale)[None, :])[0]
 
-    return Mechanism(design.name, guarantee, run, centre)
+    return Mechanism(name or design.name, guarantee, run, centre)
+
+
+def design_matrix(design):
+    """Return C on four steps."""
+    k = np.arange(STEPS)
+    c = (design.recursion.weights()[:, None] * np.exp(-design.recursion.rates()[:, None] * k)).sum(0)
+    c[0] = 1.0
+    at = k[:, None] - k
+    return np.where(at >= 0, c[np.abs(at)], 0.0)
+
+
+def blt(**options):
+    """A rational counter of four steps with two poles."""
+    return BLTDesign(RHO, 1 << 10, 1 << 10, STEPS, degree=2, **options)
 
 
 RHO, EPS = Budget(GAUSSIAN, Fraction(1, 2)), Budget(LAPLACE, Fraction(1))
@@ -134,7 +153,8 @@ HONEST = [
     whole(TreeDesign("honaker", RHO, 1, STEPS), ZCDP(0.5, "zero-out")),
     whole(SmoothDesign(RHO, 1, STEPS), ZCDP(0.5, "zero-out")),
     whole(KaryDesign(EPS, 1, STEPS, 3), PureDP(1.0, "zero-out")),
-    whole(BLTDesign(RHO, 1 << 10, 1 << 10, STEPS, degree=2), ZCDP(0.5, "zero-out")),
+    whole(blt(), ZCDP(0.5, "zero-out")),
+    whole(SqrtDesign(RHO, 1 << 10, 1 << 10, STEPS), ZCDP(0.5, "zero-out")),
 ]
 BUGS = [
     tree("half noise, zCDP", RHO, factor=Fraction(1, 4)),
@@ -143,4 +163,17 @@ BUGS = [
     tree("levels missing, pure", EPS, levels=1),
     tree("noise of a level not refreshed", RHO, reuse=True),
     two_counters(shared=True),
+    whole(
+        SqrtDesign(RHO, 1 << 10, 1 << 10, STEPS), ZCDP(0.5, "zero-out"), "half noise, sqrt", Fraction(1, 4)
+    ),
+]
+
+# an item that comes and goes four times; what it does is the stream of moves
+COMING = [("an item or none", np.array([1, -1, 1, -1]), np.array([0, 0, 0, 0]))]
+FLIPS = [(whole(blt(changes=4), ZCDP(0.5, "zero-out"), "four flips"), False)]
+# one person's elements at steps 1 and 3
+TWICE = [("two elements or none", np.array([1, 0, 1, 0]), np.array([0, 0, 0, 0]))]
+PARTS = [
+    (whole(blt(parts=2, gap=2), ZCDP(0.5, "zero-out"), "two elements"), False),
+    (whole(blt(), ZCDP(0.5, "zero-out"), "two elements paid as one"), True),
 ]

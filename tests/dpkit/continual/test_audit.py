@@ -8,7 +8,7 @@ import pytest
 from dpkit.audit import audit
 from dpkit.continual.settings import GAUSSIAN, Budget
 from dpkit.continual.tree import BinaryEngine, TreeDesign
-from tests.dpkit.continual.mutants import BUGS, HONEST, LAST, PAIR
+from tests.dpkit.continual.mutants import BUGS, COMING, FLIPS, HONEST, LAST, PAIR, PARTS, TWICE
 from tests.dpkit.continual.twins import noise_matrix
 
 RUNS = 16_000
@@ -24,6 +24,14 @@ def test_honest_counters_pass(mechanism):
 def test_planted_bugs_are_caught(mechanism):
     report = audit(mechanism, [PAIR, LAST], runs=RUNS, confidence=1 - 1e-6)
     assert report.violated, report
+
+
+@pytest.mark.parametrize(("mechanism", "broken"), FLIPS + PARTS, ids=lambda x: getattr(x, "name", ""))
+def test_patterns_of_several_changes(mechanism, broken):
+    """Items that come and go, and people with two elements: paid for, or not."""
+    pairs = TWICE if "elements" in mechanism.name else COMING
+    report = audit(mechanism, pairs, runs=RUNS, confidence=1 - 1e-6)
+    assert report.violated == broken, report
 
 
 @pytest.mark.parametrize("missing", [0, 1])

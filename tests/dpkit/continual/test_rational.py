@@ -131,6 +131,21 @@ def test_integers_keep_their_sensitivity(horizon, options):
     assert worst >= 0.5 * bound
 
 
+@pytest.mark.parametrize(("options", "places"), [({"changes": 6}, 6), ({"parts": 4, "gap": 20}, 4)])
+def test_brute_force_finds_several_changes_paid_as_one(options, places):
+    """Planted bug: noise for one element where several may differ; the z of neighbours show it at once."""
+    at = np.arange(places) * (100 // places)
+    xs, ys = np.zeros(100, dtype=int), np.zeros(100, dtype=int)
+    xs[at] = TOP * ((-1) ** np.arange(places) if "changes" in options else 1)
+    for wrong in (False, True):
+        design = design_of(100, degree=4, **({} if wrong else options))
+        zero = [0] * 100
+        slow = SlowNoise(design.recursion, ChosenNoise(zero))
+        released = [slow.next() for _ in range(100)]
+        moved = z_of(design.recursion, released, xs) - z_of(design.recursion, released, ys)
+        assert (float(sum(int(m) ** 2 for m in moved)) > 1.5 * float(design.scale)) == wrong
+
+
 def test_every_placement_of_participations_on_a_short_stream():
     """All pairs and triples at least b apart on 24 steps: none beats b apart from the start."""
     import itertools

@@ -9,10 +9,19 @@ import numpy as np
 import pytest
 
 import dpkit
-from dpkit.continual import ClaimFolder, Counter, DistinctCount, Histogram, MaxSum, SumSelect, TopK
+from dpkit.continual import (
+    ClaimFolder,
+    Counter,
+    DistinctCount,
+    Histogram,
+    MaxSum,
+    SumSelect,
+    TopK,
+    VectorCounter,
+)
 from dpkit.continual import state as states
 from dpkit.release import Sealed, seal, unseal
-from tests.dpkit.continual.test_counter import CASES
+from tests.dpkit.continual.test_counter import CASES, _needs_no_horizon
 from tests.dpkit.continual.twins import ChosenNoise
 
 
@@ -20,6 +29,7 @@ from tests.dpkit.continual.twins import ChosenNoise
 @pytest.mark.parametrize("horizon", [200, None])
 def test_a_resumed_stream_goes_on_where_it_stopped(mechanism, budget, horizon):
     """With all later noise zero, a resumed stream gives the answers of one that never stopped."""
+    _needs_no_horizon(mechanism, horizon)
     xs = np.random.default_rng(8).random(120)
     counter = Counter(mechanism=mechanism, horizon=horizon, **budget)
     counter.steps(xs[:70])
@@ -166,6 +176,7 @@ STREAMS = [
         lambda n: np.eye(3)[np.arange(n) % 2],
     ),
     (SumSelect, {"d": 3, "horizon": 60, "rho": 1e6}, lambda n: np.eye(3)[[1] * n]),
+    (VectorCounter, {"d": 2, "rho": 1e6, "horizon": 60}, lambda n: np.full((n, 2), 0.3)),
     (SumSelect, {"d": 3, "horizon": 60, "epsilon": 1e4}, lambda n: np.eye(3)[[1] * n]),
 ]
 
