@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from . import block_kernels as kernels
+from .backend import switched
 from .endomorphism import BETA, split
 from .field import Fr
 from .paths import vector_tag
@@ -25,6 +26,7 @@ _CHUNK = 256
 _WINDOW = 5
 
 
+@switched("combine_blocks")
 def combine_blocks(points: np.ndarray, scalars: np.ndarray) -> np.ndarray:
     """Cut the points into as many blocks as there are scalars; the sum of scalars[b] times block b.
 

@@ -71,6 +71,7 @@ class Field:
         p, radix = self.modulus, self._radix
         return self._words([int(value) * radix % p for value in values])
 
+    @switched("field.to_ints")
     def to_ints(self, a: np.ndarray) -> list[int]:
         """The elements as Python integers in [0, p), in the array's order."""
         flat = self._flat(a)
@@ -106,6 +107,7 @@ class Field:
         over_range(lambda i, j: kernels.from_signed(tag, target, source, i, j), plain.size, _GRAIN)
         return out
 
+    @switched("field.to_bytes")
     def to_bytes(self, a: np.ndarray) -> bytes:
         """Canonical little-endian encodings, `nbytes` each, joined."""
         flat = self._flat(a)

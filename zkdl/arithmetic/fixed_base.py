@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import curve_kernels, msm_kernels
+from .backend import switched
 from .field import Fr
 from .segments import add_indexed, flat_points, normalised, segment_sums
 from .threads import over_range
@@ -51,6 +52,7 @@ class FixedBase:
             )
             known *= 2
 
+    @switched("fixed_base.mul")
     def mul(self, scalars: np.ndarray) -> np.ndarray:
         """scalars[i] times the point.
 

@@ -261,6 +261,7 @@ def test_all_operations_belong_to_switched_functions():
         ml.eq_table([1]), ml.evaluate(a, [1]), ml.eval_int(small, [1]), ml.inner_int(small, a)
         ml.matvec(small[None], a), ml.vecmat(a[:1], small[None]), ml.fold_high(a.copy(), 1)
         za.sumcheck.round_quadratic(a, a), za.sumcheck.round_cubic(a, a, a)
+        Fr.to_ints(a), Fr.to_bytes(a)
         za.msm(POINTS[:2], a), za.msm_rows(POINTS[:2], small[None])
     finally:
         use_engine(before)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import on_processor
 from ..field import Field
 from .array import DeviceArray
 from .engine import Engine, Operation, entries
@@ -97,6 +98,16 @@ def zeros(engine: Engine, field: Field, n: int) -> Any:
 def ones(engine: Engine, field: Field, n: int) -> Any:
     """n ones."""
     return engine.ones(n) if field.name == "Fr" and n >= engine.line else NotImplemented
+
+
+def to_ints(engine: Engine, field: Field, a: Array) -> Any:
+    """Python integers are made by the processor, whatever the size."""
+    return on_processor(Field.to_ints)(field, a.to_host() if isinstance(a, DeviceArray) else a)
+
+
+def to_bytes(engine: Engine, field: Field, a: Array) -> Any:
+    """Bytes are made by the processor, whatever the size."""
+    return on_processor(Field.to_bytes)(field, a.to_host() if isinstance(a, DeviceArray) else a)
 
 
 # Shared with the other modules ---------------------------------------------------------------------------
@@ -189,4 +200,6 @@ OPERATIONS: dict[str, Operation] = {
     "field.from_int64": from_int64,
     "field.zeros": zeros,
     "field.ones": ones,
+    "field.to_ints": to_ints,
+    "field.to_bytes": to_bytes,
 }
