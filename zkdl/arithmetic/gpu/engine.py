@@ -10,7 +10,7 @@ to the processor.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -43,6 +43,7 @@ class Engine:
             how often NumPy code fetched a device array.
         moved_bytes: what the fallbacks brought to the host.
         launches: how often each kernel was launched.
+        kept: arrays that stay on the device for later calls, by digest, oldest first.
     """
 
     def __init__(self, device: Device, operations: Mapping[str, Operation], line: int = LINE) -> None:
@@ -51,6 +52,7 @@ class Engine:
         self.fallbacks: Counter[str] = Counter()
         self.moved_bytes = 0
         self.launches: Counter[str] = Counter()
+        self.kept: OrderedDict[bytes, DeviceArray] = OrderedDict()
         self._operations = operations
         self._doing = ""
 

@@ -9,8 +9,6 @@ slow.
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +31,7 @@ _PIECE = 2048  # entries of one piece of a prefix sum
 
 _LARGEST_FR = (Fr.modulus - 1) // 2
 
-_KEPT = 8
+_KEPT = 8  # sets of points that stay on the device
 
 
 def msm(engine: Engine, points: Any, scalars: Any) -> Any:
@@ -46,6 +44,8 @@ def msm(engine: Engine, points: Any, scalars: Any) -> Any:
     if scalars.ndim == 2 and scalars.dtype == np.uint64 and scalars.shape[1] == 4:
         base = _kept_points(engine, points)
         plan = _plan(1, n, _LARGEST_FR)
+        if n * plan.windows >= 1 << 32:
+            return NotImplemented
         return _buckets(engine, base, engine.put(scalars), "Fr", 1, plan)
     if scalars.ndim == 1:
         return msm_rows(engine, points, scalars.reshape(1, n))
@@ -213,32 +213,20 @@ def _normalised(engine: Engine, points: DeviceArray) -> np.ndarray:
 # Points --------------------------------------------------------------------------------------------------
 
 
-class _Kept:
-    """Points on the device by digest, so that shared generators travel once."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: OrderedDict[tuple[int, bytes], DeviceArray] = OrderedDict()
-
-    def get(self, engine: Engine, points: np.ndarray) -> DeviceArray:
-        """The points' copy on the engine's device; the oldest ones make room."""
-        flat = np.ascontiguousarray(points)
-        key = (id(engine), hashlib.blake2b(flat.data, digest_size=32).digest())
-        with self._lock:
-            found = self._known.pop(key, None)
-            if found is None or found.engine is not engine:
-                found = engine.put(flat)
-            self._known[key] = found
-            while len(self._known) > _KEPT:
-                self._known.popitem(last=False)
-        return found
-
-
-_POINTS = _Kept()
-
-
 def _kept_points(engine: Engine, points: Any) -> DeviceArray:
-    return points if isinstance(points, DeviceArray) else _POINTS.get(engine, points)
+    """The points on the device; those that came from the host stay there, so that generators travel once."""
+    if isinstance(points, DeviceArray):
+        return points
+    flat = np.ascontiguousarray(points)
+    key = hashlib.blake2b(flat.data, digest_size=32).digest()
+    found = engine.kept.pop(key, None)
+    if found is None:
+        found = engine.put(flat)
+    # The oldest ones make room.
+    engine.kept[key] = found
+    while len(engine.kept) > _KEPT:
+        engine.kept.popitem(last=False)
+    return found
 
 
 def _points(a: Any) -> bool:
