@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .device.affine import SCRATCH, add_any, add_distinct, double_finite
+from .device.affine import SCRATCH, add_distinct, double_finite
 from .device.compile import kernel
-from .device.elements import FQ_TAG, is_zero, lanes, load, mul, neg, spread, store
+from .device.elements import FQ_TAG, gather, is_zero, lanes, load, mul, neg, somewhere, spread, store
+from .device.packed import load_slot, slot_words, store_slot
 
 # Instructions: (kind, target register, left register, x register, y register, minus).
 DOUBLE, ADD, TWIST, COPY = 0, 1, 2, 3
@@ -22,6 +23,7 @@ DOUBLE, ADD, TWIST, COPY = 0, 1, 2, 3
 def run_program(
     tag: Any,
     out: Any,
+    failed: Any,
     points: Any,
     beta: Any,
     program: Any,
@@ -36,52 +38,61 @@ def run_program(
 ) -> None:
     """out[i] = what the program makes of points[b size + i], b < blocks, for i in [start, stop).
 
-    Register b starts with block b, `chunk` points at a time, a multiple of the lanes. Additions that find
-    equal or opposite points or infinity are done again point by point, and so is what follows in that chunk:
-    an infinity would pass unnoticed.
+    Register b starts with block b, up to `chunk` points at a time. Where an addition finds equal or opposite
+    points, or infinity, all of them have failed[i] = 1 and must be done in another way.
     """
-    xs = np.empty(6 * chunk * x_registers, np.uint64)
-    ys = np.empty(6 * chunk * y_registers, np.uint64)
-    products, scratch = np.empty(6 * chunk, np.uint64), np.empty(6 * SCRATCH, np.uint64)
-    factor = spread(tag, beta, 0)
     width = lanes(tag)
+    room = (chunk + width - 1) // width
+    words = slot_words(tag)
+    xs = np.empty(words * room * x_registers, np.uint64)
+    ys = np.empty(words * room * y_registers, np.uint64)
+    products, scratch = np.empty(words * room, np.uint64), np.empty(6 * SCRATCH, np.uint64)
+    where = np.empty(2 * width, np.int64)
+    left_x, left_y = np.empty(6 * width, np.uint64), np.empty(6 * width, np.uint64)
+    factor = spread(tag, beta, 0)
     for first in range(start, stop, chunk):
         used = min(chunk, stop - first)
-        # The last point again fills up the last group of lanes.
-        count = (used + width - 1) // width * width
+        count = (used + width - 1) // width
         regular = True
         for b in range(blocks):
             for i in range(count):
-                k = b * size + first + min(i, used - 1)
-                y = load(FQ_TAG, points, 2 * k + 1)
-                regular = regular and not is_zero(y)
-                store(xs, b * chunk + i, load(FQ_TAG, points, 2 * k))
-                store(ys, b * chunk + i, y)
+                for lane in range(width):
+                    # The last point again fills up the last group of lanes.
+                    k = b * size + first + min(i * width + lane, used - 1)
+                    where[lane], where[width + lane] = 2 * k, 2 * k + 1
+                y = gather(tag, points, where, width)
+                if somewhere(is_zero(y)):
+                    regular = False
+                store_slot(xs, b * room + i, gather(tag, points, where, 0))
+                store_slot(ys, b * room + i, y)
         for k in range(program.shape[0]):
+            if not regular:
+                break
             kind = program[k, 0]
-            target, left = program[k, 1] * chunk, program[k, 2] * chunk
-            right, y_right, minus = program[k, 3] * chunk, program[k, 4] * chunk, program[k, 5]
+            target, left = program[k, 1] * room, program[k, 2] * room
+            right, y_right, minus = program[k, 3] * room, program[k, 4] * room, program[k, 5]
             if kind == TWIST:
-                for i in range(0, count, width):
-                    store(xs, target + i, mul(load(tag, xs, left + i), factor))
-                continue
-            if kind == COPY:
                 for i in range(count):
-                    y = load(FQ_TAG, ys, y_right + i)
+                    store_slot(xs, target + i, mul(load_slot(tag, xs, left + i), factor))
+            elif kind == COPY:
+                for i in range(count):
+                    y = load_slot(tag, ys, y_right + i)
                     if minus != 0:
                         y = neg(y)
-                    store(xs, target + i, load(FQ_TAG, xs, right + i))
-                    store(ys, target + i, y)
-                continue
+                    store_slot(xs, target + i, load_slot(tag, xs, right + i))
+                    store_slot(ys, target + i, y)
+            elif kind == DOUBLE:
+                regular = double_finite(tag, xs, ys, target, left, products, scratch, count)
+            else:
+                regular = add_distinct(
+                    tag, xs, ys, target, left, right, y_right, minus, products, scratch, count
+                )
+        for i in range(count):
             if regular:
-                if kind == DOUBLE:
-                    regular = double_finite(tag, xs, ys, target, left, products, scratch, count)
-                else:
-                    regular = add_distinct(
-                        tag, xs, ys, target, left, xs, ys, right, y_right, minus, products, scratch, count
-                    )
-            if not regular:
-                add_any(xs, ys, target, left, xs, ys, right, y_right, minus, products, count)
-        for i in range(used):
-            store(out, 2 * (first + i), load(FQ_TAG, xs, result * chunk + i))
-            store(out, 2 * (first + i) + 1, load(FQ_TAG, ys, result * chunk + i))
+                store(left_x, 0, load_slot(tag, xs, result * room + i))
+                store(left_y, 0, load_slot(tag, ys, result * room + i))
+            for lane in range(min(width, used - i * width)):
+                k = first + i * width + lane
+                failed[k] = 0 if regular else 1
+                store(out, 2 * k, load(FQ_TAG, left_x, lane))
+                store(out, 2 * k + 1, load(FQ_TAG, left_y, lane))

@@ -16,6 +16,7 @@ from . import block_kernels as kernels
 from .backend import switched
 from .endomorphism import BETA, split
 from .field import Fr
+from .g1 import add, mul
 from .paths import vector_tag
 from .segments import flat_points
 from .threads import over_range
@@ -63,16 +64,40 @@ def combine_blocks(points: np.ndarray, scalars: np.ndarray) -> np.ndarray:
     program, x_registers, y_registers, result = _compile(values)
     if result < 0 or size == 0:
         return out
-    target, tag = out.reshape(-1), vector_tag("Fq")
+    target, failed, tag = out.reshape(-1), np.empty(size, np.uint8), vector_tag("Fq")
 
     def part(start: int, stop: int) -> None:
-        chunk = -(-min(_CHUNK, stop - start) // 8) * 8
+        chunk = min(_CHUNK, stop - start)
         kernels.run_program(
-            tag, target, flat, BETA, program, x_registers, y_registers, m, size, result, start, stop, chunk
+            tag,
+            target,
+            failed,
+            flat,
+            BETA,
+            program,
+            x_registers,
+            y_registers,
+            m,
+            size,
+            result,
+            start,
+            stop,
+            chunk,
         )
 
     over_range(part, size, 32)
+    again = np.flatnonzero(failed)
+    if again.size:
+        out[again] = _one_by_one(flat.reshape(m, size, 12)[:, again], np.asarray(scalars).reshape(m, 1, 4))
     return out
+
+
+def _one_by_one(blocks: np.ndarray, scalars: np.ndarray) -> np.ndarray:
+    """The same for points in each other's way: no schedule, complete additions."""
+    total = np.zeros_like(blocks[0])
+    for points, scalar in zip(blocks, scalars, strict=True):
+        total = add(total, mul(points, scalar))
+    return total
 
 
 def _signed_windows(value: int) -> list[int]:

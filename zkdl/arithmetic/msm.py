@@ -35,6 +35,11 @@ from .threads import over_range
 # Codes sorted at a time: 8 MB of them, and bucket sums of at most 100 MB.
 _ENTRIES = 1 << 21
 
+# Bits up to which bucket sums are weighted in one stage: more additions than in two, but fewer rounds.
+_DIRECT = 6
+# Entries below which inversions count.
+_SMALL = 200_000
+
 # Cells above which it pays to look whether the points are known from an earlier call.
 _HASHED = 1 << 14
 # The largest table of subset sums to build (2^16 columns, 8 at a time), and what is kept for later calls.
@@ -156,8 +161,11 @@ def _bucket_plan(rows: int, columns: int, largest: int) -> _Plan:
     for bits in range(2, 17):
         windows = _windows(largest, bits)
         buckets = 1 << (bits - 1)
-        # Sorting in, row and column sums, bits, and the Horner doublings at twice an affine addition's price.
-        cost = rows * (windows * (columns + 2 * buckets + bits * 2 ** (bits / 2)) + 4.0 * windows * bits)
+        # Additions after the sorting in; few of them share an inversion where the whole is small.
+        after = buckets * bits / 2 if bits <= _DIRECT else 2 * buckets + bits * 2 ** (bits / 2)
+        price = 2.0 if rows * windows * columns < _SMALL else 1.0
+        # The Horner doublings cost twice an affine addition.
+        cost = rows * (windows * (columns + price * after) + 4.0 * windows * bits)
         if cost < best.cost:
             best = _Plan(cost, bits=bits, windows=windows)
     return best
@@ -255,9 +263,19 @@ def _tile(stage: tuple[np.ndarray, np.ndarray], sets: int, sources: int) -> tupl
     return entries, begin, end
 
 
+@lru_cache(maxsize=16)
+def _direct(bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same in one stage, for few buckets: bucket b goes to every bit of b + 1."""
+    weights = np.arange(1, (1 << (bits - 1)) + 1)
+    return _segments([np.flatnonzero(weights >> k & 1) for k in range(bits)])
+
+
 def _weighted(sums: np.ndarray, rows: int, windows: int, bits: int) -> np.ndarray:
-    first, second = _square(bits)
     sets = rows * windows
+    if bits <= _DIRECT:
+        planes = segment_sums(sums.reshape(-1), *_tile(_direct(bits), sets, 1 << (bits - 1)))
+        return horner(planes, rows, windows * bits, 1)
+    first, second = _square(bits)
     lines = segment_sums(sums.reshape(-1), *_tile(first, sets, 1 << (bits - 1)))
     planes = segment_sums(lines.reshape(-1), *_tile(second, sets, first[1].size - 1))
     return horner(planes, rows, windows * bits, 1)

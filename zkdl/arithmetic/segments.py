@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import curve_kernels as kernels
+from . import curve_kernels, segment_kernels
 from .field import flat_limbs
 from .paths import vector_tag
 from .threads import get_threads, over_range
 
-# Points that share the inversions of one pass: 200 KB for the copies and the products, inside a second-level
+# Points that share the inversions of one pass: 300 KB for the copies and the products, inside a second-level
 # cache, and enough of them that the inversions are a few per cent of the work.
-_CHUNK = 1536
+_CHUNK = 2048
+# Longer segments are cut: lanes work on segments of their own, which must not be too few.
+_LONGEST = 64
 
 # Additions a thread must get before a second thread pays (about 200 microseconds).
 _GRAIN = 512
@@ -41,11 +43,15 @@ def segment_sums(points: np.ndarray, entries: np.ndarray, begin: np.ndarray, end
         `(segments, 12)` points.
     """
     segments = begin.shape[0]
-    out = np.empty((segments, 12), np.uint64)
+    lengths = end - begin
+    longest = int(lengths.max()) if segments else 0
+    if longest > _LONGEST:
+        return _in_pieces(points, entries, begin, lengths)
+    out, tag = np.empty((segments, 12), np.uint64), vector_tag("Fq")
     target = out.reshape(-1)
 
     def part(start: int, stop: int) -> None:
-        kernels.segment_sums(vector_tag("Fq"), target, points, entries, begin, end, start, stop, _CHUNK)
+        segment_kernels.segment_sums(tag, target, points, entries, begin, end, longest, start, stop, _CHUNK)
 
     total = int(end[-1] - begin[0]) if segments else 0
     parts = min(get_threads(), max(1, total // _GRAIN), segments)
@@ -59,6 +65,22 @@ def segment_sums(points: np.ndarray, entries: np.ndarray, begin: np.ndarray, end
     return out
 
 
+def _in_pieces(points: np.ndarray, entries: np.ndarray, begin: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Long segments cut into pieces of nearly equal length, then the sums of the pieces' sums."""
+    pieces = np.maximum(1, -(-lengths // _LONGEST))
+    ends = np.cumsum(pieces)
+    owner = np.repeat(np.arange(lengths.size), pieces)
+    number = np.arange(ends[-1]) - np.repeat(ends - pieces, pieces)
+    first = begin[owner] + lengths[owner] * number // pieces[owner]
+    last = begin[owner] + lengths[owner] * (number + 1) // pieces[owner]
+    sums = segment_sums(points, entries, first, last)
+    out = sums[ends - pieces]
+    long = np.flatnonzero(pieces > 1)
+    numbers = 2 * np.arange(ends[-1], dtype=np.int32)
+    out[long] = segment_sums(sums.reshape(-1), numbers, (ends - pieces)[long], ends[long])
+    return out
+
+
 def add_indexed(
     out: np.ndarray, target: np.ndarray, points: np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> None:
@@ -67,7 +89,7 @@ def add_indexed(
     def part(start: int, stop: int) -> None:
         for first in range(start, stop, _CHUNK):
             last = min(stop, first + _CHUNK)
-            kernels.add_indexed(vector_tag("Fq"), out, target, points, left, right, first, last)
+            segment_kernels.add_indexed(vector_tag("Fq"), out, target, points, left, right, first, last)
 
     over_range(part, target.shape[0], _GRAIN)
 
@@ -77,7 +99,7 @@ def horner(points: np.ndarray, rows: int, terms: int, doublings: int) -> np.ndar
     work = np.empty(18 * rows, np.uint64)
     flat = points.reshape(-1)
     over_range(
-        lambda i, j: kernels.horner(work, flat, terms, doublings, i, j),
+        lambda i, j: curve_kernels.horner(work, flat, terms, doublings, i, j),
         rows,
         max(1, _GRAIN // (2 * terms * doublings)),
     )
@@ -88,5 +110,5 @@ def normalised(work: np.ndarray) -> np.ndarray:
     """Flat Jacobian coordinates (18 words a point) to affine points, `(n, 12)`."""
     out = np.empty((work.size // 18, 12), np.uint64)
     target = out.reshape(-1)
-    over_range(lambda i, j: kernels.normalise(target, work, i, j), out.shape[0], _GRAIN)
+    over_range(lambda i, j: curve_kernels.normalise(target, work, i, j), out.shape[0], _GRAIN)
     return out

@@ -15,7 +15,7 @@ Array = NDArray[np.uint64]
 
 # The bases are folded when so many rounds have passed, and left alone when there are fewer than so many: the
 # sums are then so short that folding costs more than it saves. Measured.
-_DELAY = 3
+_DELAY = 2
 _FEWEST = 64
 
 

@@ -1,9 +1,9 @@
 """Affine additions side by side, one inversion for all of them, on one element or several at a time.
 
-Coordinates come in separate flat arrays. The fast forms know ordinary points only: the product of all
-denominators is zero exactly when two operands share their x (or a doubled point is infinity), and then they
-do nothing and say so. Infinity, (0, 0), as an operand goes unnoticed: whoever calls them has looked for it.
-`add_any` takes everything.
+Coordinates come in separate packed arrays (see `packed`), and places are slots. These additions know ordinary
+points only: the product of all denominators is zero exactly when two operands share their x (or a doubled
+point is infinity), and then they do nothing and say so. Infinity, (0, 0), as an operand goes unnoticed:
+whoever calls them has looked for it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from .compile import device
-from .curve import chord_denominator, chord_sum
 from .elements import FQ_TAG, add, is_zero, lanes, load, mul, neg, one, square, store, sub
 from .inverse import invert
+from .packed import load_slot, store_slot
 
 # Elements that the scratch array of `invert_lanes` must hold: inverses, and products, of all lanes.
 SCRATCH = 32
@@ -46,8 +46,6 @@ def add_distinct(
     ys: Any,
     target: int,
     left: int,
-    px: Any,
-    py: Any,
     x_right: int,
     y_right: int,
     minus: int,
@@ -55,32 +53,30 @@ def add_distinct(
     scratch: Any,
     count: int,
 ) -> bool:
-    """(xs, ys)[target + i] = (xs, ys)[left + i] +- (px[x_right + i], py[y_right + i]) for i < count.
+    """(xs, ys)[target + i] = (xs, ys)[left + i] +- (xs[x_right + i], ys[y_right + i]) for i < count.
 
-    False, and nothing done, where two x are equal. `count` is a multiple of the lanes; `products` has room
-    for as many elements.
+    False, and nothing done, where two x are equal. `products` has room for `count` slots.
     """
-    width = lanes(tag)
     running = one(tag)
-    for i in range(0, count, width):
-        store(products, i, running)
-        running = mul(running, sub(load(tag, px, x_right + i), load(tag, xs, left + i)))
+    for i in range(count):
+        store_slot(products, i, running)
+        running = mul(running, sub(load_slot(tag, xs, x_right + i), load_slot(tag, xs, left + i)))
     good, inverse = invert_lanes(tag, running, scratch)
     if not good:
         return False
-    i = count - width
+    i = count - 1
     while i >= 0:
-        x1, y1 = load(tag, xs, left + i), load(tag, ys, left + i)
-        x2, y2 = load(tag, px, x_right + i), load(tag, py, y_right + i)
-        own = mul(inverse, load(tag, products, i))
+        x1, y1 = load_slot(tag, xs, left + i), load_slot(tag, ys, left + i)
+        x2, y2 = load_slot(tag, xs, x_right + i), load_slot(tag, ys, y_right + i)
+        own = mul(inverse, load_slot(tag, products, i))
         inverse = mul(inverse, sub(x2, x1))
         if minus != 0:
             y2 = neg(y2)
         slope = mul(own, sub(y2, y1))
         x3 = sub(sub(square(slope), x1), x2)
-        store(xs, target + i, x3)
-        store(ys, target + i, sub(mul(slope, sub(x1, x3)), y1))
-        i -= width
+        store_slot(xs, target + i, x3)
+        store_slot(ys, target + i, sub(mul(slope, sub(x1, x3)), y1))
+        i -= 1
     return True
 
 
@@ -89,61 +85,23 @@ def double_finite(
     tag: Any, xs: Any, ys: Any, target: int, left: int, products: Any, scratch: Any, count: int
 ) -> bool:
     """(xs, ys)[target + i] = 2 (xs, ys)[left + i]; False, and nothing done, where a point is infinity."""
-    width = lanes(tag)
     running = one(tag)
-    for i in range(0, count, width):
-        y = load(tag, ys, left + i)
-        store(products, i, running)
+    for i in range(count):
+        y = load_slot(tag, ys, left + i)
+        store_slot(products, i, running)
         running = mul(running, add(y, y))
     good, inverse = invert_lanes(tag, running, scratch)
     if not good:
         return False
-    i = count - width
+    i = count - 1
     while i >= 0:
-        x, y = load(tag, xs, left + i), load(tag, ys, left + i)
+        x, y = load_slot(tag, xs, left + i), load_slot(tag, ys, left + i)
         x2 = square(x)
-        own = mul(inverse, load(tag, products, i))
+        own = mul(inverse, load_slot(tag, products, i))
         inverse = mul(inverse, add(y, y))
         slope = mul(own, add(add(x2, x2), x2))
         x3 = sub(square(slope), add(x, x))
-        store(xs, target + i, x3)
-        store(ys, target + i, sub(mul(slope, sub(x, x3)), y))
-        i -= width
+        store_slot(xs, target + i, x3)
+        store_slot(ys, target + i, sub(mul(slope, sub(x, x3)), y))
+        i -= 1
     return True
-
-
-@device
-def add_any(
-    xs: Any,
-    ys: Any,
-    target: int,
-    left: int,
-    px: Any,
-    py: Any,
-    x_right: int,
-    y_right: int,
-    minus: int,
-    products: Any,
-    count: int,
-) -> None:
-    """What `add_distinct` does, one by one and for any points."""
-    running = one(FQ_TAG)
-    for i in range(count):
-        y2 = load(FQ_TAG, py, y_right + i)
-        if minus != 0:
-            y2 = neg(y2)
-        store(products, i, running)
-        x1, y1 = load(FQ_TAG, xs, left + i), load(FQ_TAG, ys, left + i)
-        running = mul(running, chord_denominator(x1, y1, load(FQ_TAG, px, x_right + i), y2))
-    inverse = invert(FQ_TAG, running)
-    for back in range(count):
-        i = count - 1 - back
-        x1, y1 = load(FQ_TAG, xs, left + i), load(FQ_TAG, ys, left + i)
-        x2, y2 = load(FQ_TAG, px, x_right + i), load(FQ_TAG, py, y_right + i)
-        if minus != 0:
-            y2 = neg(y2)
-        own = mul(inverse, load(FQ_TAG, products, i))
-        inverse = mul(inverse, chord_denominator(x1, y1, x2, y2))
-        x3, y3 = chord_sum(x1, y1, x2, y2, own)
-        store(xs, target + i, x3)
-        store(ys, target + i, y3)
