@@ -123,13 +123,15 @@ class Allocator:
     def _text(self, value: Value) -> str:
         return f"%ymm{self.held[value]}" if value in self.held else str(value.place)
 
-    def _release_read(self, operands: set[Value]) -> None:
-        """Free the registers and the memory of what is not needed any more."""
+    def _free_registers(self, operands: set[Value]) -> None:
         for operand in operands:
             if self._next(operand) == _NEVER:
                 self.held.pop(operand, None)
-                if operand in self._slot_of:
-                    self._free_slots.append(self._slot_of.pop(operand))
+
+    def _free_memory(self, operands: set[Value]) -> None:
+        for operand in operands:
+            if self._next(operand) == _NEVER and operand in self._slot_of:
+                self._free_slots.append(self._slot_of.pop(operand))
 
     def _write(self, k: int, value: Value) -> None:
         operands = set(value.operands)
@@ -147,9 +149,12 @@ class Allocator:
             register = self._write_fma(first, others[0], value.operands[2], operands)
         else:
             source, left = self._text(others[0]), self.held[first]
-            self._release_read(operands)
+            self._free_registers(operands)
             register = self._register(operands)
             self.lines.append(f"{_MNEMONIC[value.kind]} {source}, %ymm{left}, %ymm{register}")
+        self._free_registers(operands)
+        # Not before: to free the register of the result, something may have been put into memory.
+        self._free_memory(operands)
         self.held[value] = register
 
     def _write_fma(self, a: Value, b: Value, c: Value, operands: set[Value]) -> int:
@@ -172,7 +177,6 @@ class Allocator:
             self.lines.append(f"vmovapd {self._text(c)}, %ymm{target}")
             line = f"vfmadd231pd {self._text(b)}, {self._text(a)}, %ymm{target}"
         self.lines.append(line)
-        self._release_read(operands)
         return target
 
 
