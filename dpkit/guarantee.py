@@ -24,6 +24,7 @@ __all__ = [
     "ApproxDP",
     "Epsilon",
     "Guarantee",
+    "NearGDP",
     "NeighbourRelation",
     "PureDP",
     "compose",
@@ -137,6 +138,20 @@ class Guarantee:
         fields = {name: getattr(self, name) for name in names}
         plain = {k: float(v) if isinstance(v, float) else v for k, v in fields.items()}
         return {"kind": type(self).__name__, **plain, "neighbours": str(self.neighbours)}
+
+    def dp_event(self) -> Any:
+        """Return a dp-accounting event that any mechanism with this guarantee is at most as revealing as.
+
+        ZCDP, NearGDP and an ApproxDP with rho: `ZCDpEvent` (RDP accountant). GDP: `GaussianDpEvent`. PureDP:
+        `RandomizedResponseDpEvent` on two values, which dominates every epsilon-DP mechanism (PLD accountant
+        with REPLACE_ONE; the others with the default relation).
+
+        Raises:
+            ArgumentError: dp-accounting is not installed, or it has no event for this guarantee.
+        """
+        from dpkit.accounting import dp_event
+
+        return dp_event(self)
 
     def __add__(self, other: Guarantee) -> Guarantee:
         return compose(self, other) if isinstance(other, Guarantee) else NotImplemented
@@ -301,7 +316,54 @@ class ApproxDP(Guarantee):
         return own if self.rho is None else min(own, _curves.zcdp_delta(self.rho, epsilon))
 
 
-_KINDS: dict[str, type[Guarantee]] = {k.__name__: k for k in (PureDP, ApproxDP, ZCDP, GDP)}
+@dataclass(frozen=True, init=False)
+class NearGDP(Guarantee):
+    """All but mu-GDP: neighbours' outputs are within total variation `slack` of two that are mu-GDP.
+
+    So delta(epsilon) <= delta of mu-GDP + (1 + e^epsilon) slack. Discrete Gaussian noise of many units is of
+    this kind (docs/privacy.md), and zCDP as well; the better of the two counts.
+
+    Args:
+        mu: finite, at least 0.
+        slack: total variation, at least 0.
+        neighbours: the neighbour relation.
+
+    >>> near = NearGDP(1.0, 1e-16)
+    >>> round(near.epsilon(1e-5), 3), round(ZCDP(0.5).epsilon(1e-5), 3)
+    (4.377, 4.728)
+    """
+
+    mu: float
+    slack: float
+    neighbours: NeighbourRelation
+
+    def __init__(self, mu: float, slack: float, neighbours: str = "add-remove") -> None:
+        relation = NeighbourRelation.parse(neighbours)
+        self._set(mu=_number("mu", mu), slack=_number("slack", slack), neighbours=relation)
+
+    @property
+    def rho(self) -> float:  # type: ignore[override]
+        """The zCDP parameter mu^2/2 that holds beside it, rounded up."""
+        return _up(Fraction(self.mu) ** 2 / 2)
+
+    def epsilon_at(self, delta: float) -> float:
+        """Return the smaller of the zCDP value and the Gaussian curve's at what slack leaves of delta."""
+        limit = _curves.zcdp_epsilon(self.rho, delta)
+        left = delta - (1.0 + math.exp(min(limit, 700.0))) * self.slack * (1 + 1e-12)
+        return limit if left <= 0 else min(limit, _curves.gdp_epsilon(self.mu, left * (1 - 1e-12)))
+
+    def delta_at(self, epsilon: float) -> float:
+        """Return the smaller of the zCDP value and the Gaussian curve's plus (1 + e^epsilon) slack."""
+        lost = (1.0 + math.exp(min(epsilon, 700.0))) * self.slack
+        near = (_curves.gdp_delta(self.mu, epsilon) + lost) * (1 + 1e-12)
+        return min(1.0, near, _curves.zcdp_delta(self.rho, epsilon))
+
+    def epsilon(self, delta: float) -> float:
+        """Return the smallest known epsilon at this delta, rounded up; the same as `epsilon_at`."""
+        return self.epsilon_at(delta)
+
+
+_KINDS: dict[str, type[Guarantee]] = {k.__name__: k for k in (PureDP, ApproxDP, ZCDP, GDP, NearGDP)}
 
 
 def guarantee_from_dict(fields: dict[str, Any]) -> Guarantee:

@@ -77,6 +77,7 @@ class Histogram(Stream):
             "expected": expected,
         }
         self.guarantee = guarantee_of(rho, epsilon, delta, neighbours)
+        self._columns = 2 if neighbours == "replace" else 1
         self._open(OSNoise())
 
     def _open(self, source: NoiseSource) -> None:

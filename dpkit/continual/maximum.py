@@ -116,7 +116,7 @@ class _RowStream(Stream):
         self._bank: Bank | None = None
         self._design = None
         if self.plan.mechanism == "counters":
-            self._design = counters_design(self._d, self._horizon, self._budget)
+            self._design, self._columns = counters_design(self._d, self._horizon, self._budget), self._d
             self._bank = Bank(self._design, source, self._d)
         self._sums = np.zeros(self._d, dtype=np.int64)
         self._last: Any = 0

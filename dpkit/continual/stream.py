@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from typing import Any, Self
 
 from dpkit.continual import state as states
+from dpkit.continual.settings import GAUSSIAN
 from dpkit.errors import BudgetSpentError, FormatError, HorizonError
-from dpkit.guarantee import Guarantee
+from dpkit.guarantee import Guarantee, NearGDP, PureDP
 
 __all__ = ["Stream"]
 
@@ -29,6 +31,8 @@ class Stream:
     """What the whole sequence of answers promises."""
     _kind: str
     _settings: dict[str, Any]
+    _columns = 1
+    """How many counters with noise of their own may differ between neighbours."""
 
     def _describe(self) -> dict[str, Any]:
         """Return the design's public numbers, JSON-ready; a state of another design is refused."""
@@ -75,6 +79,29 @@ class Stream:
         self._t += steps
         self._ended = ""
         return self._t
+
+    def tight(self) -> Guarantee:
+        """Return the sharpest proved guarantee of the whole stream, for its (epsilon, delta).
+
+        Discrete Gaussian noise of variance v, in units of its lattice, is within total variation 1/(8 v) of a
+        rounded continuous Gaussian, and that is mu-GDP with mu = sqrt(2 rho): n draws make it `NearGDP`. Where
+        that is not proved (pure budgets, mechanisms with two noises, selections) it is `guarantee` itself.
+        """
+        rho, draws = self.guarantee.rho, self._draws()
+        if rho is None or draws is None or isinstance(self.guarantee, PureDP):
+            return self.guarantee
+        count, variance = draws
+        slack = min(1.0, count / (8.0 * variance) * (1 + 1e-9))
+        mu = math.nextafter(math.sqrt(2.0 * rho), math.inf)
+        return NearGDP(mu, slack, self.guarantee.neighbours)
+
+    def _draws(self) -> tuple[int, float] | None:
+        """Return how many Gaussian draws of one variance differ between neighbours, and that variance."""
+        design = getattr(self, "_design", None)
+        per_step = {"blt": 1, "sqrt": 1, "binary": 1, "honaker": 2}.get(getattr(design, "name", ""))
+        if design is None or per_step is None or design.budget.law != GAUSSIAN:
+            return None
+        return per_step * self._limit * self._columns, float(design.scale)
 
     def state(self) -> bytes:
         """Seal the stream's state and end this object; `from_state` continues it, once.

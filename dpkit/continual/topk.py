@@ -95,6 +95,9 @@ class TopK(Stream):
         check_count(k, "k", 1, int(d))
         return Histogram.predict(d, **settings)
 
+    def _draws(self) -> tuple[int, float] | None:
+        return self._counts._draws()
+
     def _describe(self) -> dict[str, Any]:
         return self._counts._describe()
 

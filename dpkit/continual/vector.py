@@ -132,6 +132,7 @@ class VectorCounter(Stream):
             "separation": workload.gap,
         }
         self.guarantee = guarantee_of(rho, epsilon, delta, neighbours)
+        self._columns = self._d
         self._open(OSNoise())
 
     def _open(self, source: NoiseSource) -> None:
