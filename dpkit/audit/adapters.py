@@ -13,6 +13,7 @@ from dpkit.audit.game import Array, StreamMechanism
 from dpkit.errors import ArgumentError, DpkitError
 from dpkit.guarantee import Guarantee
 from dpkit.noise import OSNoise
+from dpkit.noise.keystream import Keystream
 
 __all__ = [
     "adapt",
@@ -24,7 +25,7 @@ __all__ = [
     "shipped",
 ]
 
-_BUFFER = 1 << 15
+_BUFFER, _WORDS = 1 << 15, 1 << 12
 
 
 def running_sum(bounds: tuple[float, float] | None = None) -> Callable[[Array], Array]:
@@ -95,7 +96,9 @@ class _Looped:
         step: Callable[[Any, Any], Any],
         steps: Callable[[Any, Any], Any] | None,
         fork: Callable[[Any], tuple[Any, Any | None]],
+        prepare: Callable[[Array], Any] | None = None,
     ) -> None:
+        self._prepare = prepare
         self._objects, self._step, self._steps, self._fork = objects, step, steps, fork
         self._silent = np.zeros(len(objects), dtype=np.bool_)
         self._width = 0
@@ -104,6 +107,8 @@ class _Looped:
         answers: list[Any] = [None] * len(self._objects)
         cause: Exception | None = None
         elements = xs.tolist() if xs.ndim == 1 else xs
+        if self._prepare is not None:
+            elements = self._prepare(xs)
         for i, (mechanism, x) in enumerate(zip(self._objects, elements, strict=True)):
             if self._silent[i]:
                 continue
@@ -142,7 +147,7 @@ class _Looped:
         self._objects[1:] = [first for first, _ in pairs]
         if any(second is None for _, second in pairs):
             return None
-        return _Looped([other, *(second for _, second in pairs)], self._step, None, self._fork)
+        return _Looped([other, *(s for _, s in pairs)], self._step, None, self._fork, self._prepare)
 
 
 def adapt(
@@ -226,11 +231,25 @@ class _Stock(OSNoise):
         return self._take("discrete_laplace", scale, size)
 
 
-def _reopened(prototype: Any, stock: _Stock) -> Any:
+def _words() -> Callable[[], int]:
+    """Return a tap of uniform 64-bit words from the operating system, bought in bulk."""
+    stream = Keystream.from_system()
+    block: list[int] = []
+
+    def word() -> int:
+        if not block:
+            block.extend(stream.ready(_WORDS)[:_WORDS].tolist())
+            stream.consume(_WORDS)
+        return block.pop()
+
+    return word
+
+
+def _reopened(prototype: Any, stock: _Stock, word: Callable[[], int] | None) -> Any:
     """Return a fresh stream of the prototype's settings; a new design for each game would be slow."""
     fresh = object.__new__(type(prototype))
     fresh.__dict__.update(prototype.__dict__)
-    fresh._open(stock)
+    fresh._open(stock) if word is None else fresh._open(stock, word)
     return fresh
 
 
@@ -258,16 +277,15 @@ def shipped(
     prototype = kind(*args, **settings)
     label = type(prototype).__name__
     stock = _Stock()
+    word = _words() if label == "SumSelect" else None
 
     def make() -> Any:
-        return _reopened(prototype, stock) if hasattr(prototype, "_open") else kind(*args, **settings)
-
-    def one(mechanism: Any, x: Any) -> Any:
-        return mechanism.step(int(_categories(x)) if label == "Histogram" else x)
+        return _reopened(prototype, stock, word) if hasattr(prototype, "_open") else kind(*args, **settings)
 
     def whole(mechanism: Any, xs: Array) -> Any:
         return mechanism.steps(_categories(xs) if label == "Histogram" else xs)
 
+    prepare = (lambda xs: _categories(xs).tolist()) if label == "Histogram" else None
     bounds: tuple[float, float] = tuple(settings.get("bounds", (0.0, 1.0)))
     d = int(args[0] if args else settings.get("d", 1))
     truths: dict[str, Callable[[Array], Array] | None] = {
@@ -278,7 +296,7 @@ def shipped(
     return StreamMechanism(
         name or f"{label} {getattr(prototype, 'mechanism', '')}".strip(),
         prototype.guarantee,
-        lambda runs: _Looped([make() for _ in range(runs)], one, whole, continue_or_copy),
+        lambda runs: _Looped([make() for _ in range(runs)], _step, whole, continue_or_copy, prepare),
         -1.0 if label == "Histogram" else 0.0,
         1,
         truths.get(label),

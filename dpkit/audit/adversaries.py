@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,17 @@ def boundary(
         left = np.repeat(base[None], steps, axis=0)
         right = left.copy()
         left[place - 1], right[place - 1] = one, two
-        found.append(fixed(left, right, f"boundary, challenge at step {place}"))
+        name = f"boundary{_among(rest)}, challenge at step {place}"
+        found.append(fixed(left, right, name))
     return found
+
+
+def _among(rest: ArrayLike) -> str:
+    """Return how to call a background in a name; nothing for zeros."""
+    array = np.asarray(rest, dtype=np.float64)
+    if not array.any():
+        return ""
+    return f" among {float(array):g}" if array.ndim == 0 else " among rows"
 
 
 def restart(
@@ -181,7 +191,8 @@ def follower(
 
         return moves
 
-    return Adversary(f"follower, challenge at step {at}", steps, start)
+    quiet = "" if other is None else ", quiet elsewhere"
+    return Adversary(f"follower{quiet}, challenge at step {at}", steps, start)
 
 
 def tracing(d: int, copies: int = 1, seed: int = 0) -> Adversary:
@@ -232,7 +243,8 @@ def standard_adversaries(mechanism: StreamMechanism, steps: int | None = None) -
     players: list[Adversary] = boundary(steps, far, base, columns)
     players += [boundary(steps, far, base, columns, rest=far)[i] for i in (0, -1)]
     if not replaced and low != base and high != base:
-        players += boundary(steps, low if far == high else high, base, columns)[:1]
+        other = boundary(steps, low if far == high else high, base, columns)[0]
+        players.append(replace(other, name=f"{other.name}, other bound"))
     hostile: Sequence[float] = (np.nan, 1e300, -np.inf)
     players += [
         fixed(
@@ -251,7 +263,9 @@ def standard_adversaries(mechanism: StreamMechanism, steps: int | None = None) -
         players.append(tracing(columns))
         single = np.zeros(columns)
         single[0] = far
-        players += boundary(steps, single, base, columns)[:1]
+        players.append(
+            replace(boundary(steps, single, base, columns)[0], name="one column, challenge at step 1")
+        )
         players += boundary(steps, single, base, columns, rest=np.roll(single, 1))[-1:]
     return players
 

@@ -8,7 +8,7 @@ likes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dpkit.audit.statistics import clopper_pearson, epsilon_lower_bound, mu_lower_bound, rho_lower_bound
 
-__all__ = ["OBJECTIVES", "Event", "Proof", "best_event", "certify"]
+__all__ = ["OBJECTIVES", "Event", "Proof", "best_event", "best_events", "certify"]
 
 OBJECTIVES = ("epsilon", "rho", "mu")
 _TAIL = np.linspace(0.002, 0.05, 25)
@@ -26,15 +26,17 @@ _ORDERS = 1.0 + 2.0 ** np.arange(-6.0, 8.5, 0.5)
 
 @dataclass(frozen=True)
 class Event:
-    """{sign * score > threshold}, claimed to be likelier on the left (sign 1) or on the right (sign -1).
+    """{sign * score > threshold}, claimed to be likelier on one side.
 
     Args:
         threshold, sign: the event.
+        on_left: whether it is likelier on the left.
         value: what it seemed to prove when it was chosen.
     """
 
     threshold: float
     sign: float
+    on_left: bool
     value: float
 
 
@@ -89,31 +91,45 @@ def _losses(
     return np.where(low > high, values.max(axis=0), 0.0)
 
 
-def best_event(
-    left: NDArray[np.float64], right: NDArray[np.float64], objective: str, delta: float, z: float = 3.0
-) -> Event:
-    """Return the event whose pessimistic loss is largest on these scores.
+def best_events(
+    left: NDArray[np.float64],
+    right: NDArray[np.float64],
+    objectives: Sequence[str],
+    delta: float,
+    z: float = 3.0,
+) -> dict[str, Event]:
+    """Return, for each objective, the event whose pessimistic loss is largest on these scores.
 
     Args:
         left, right: (n,), (m,) scores of games that will not be used to certify.
-        objective: `epsilon` (at delta), `rho` or `mu`.
+        objectives: among `epsilon` (at delta), `rho` and `mu`.
         delta: of epsilon.
         z: how many standard errors of pessimism.
     """
-    best = Event(math.inf, 1.0, -math.inf)
+    best = dict.fromkeys(objectives, Event(math.inf, 1.0, True, -math.inf))
     for sign in (1.0, -1.0):
-        p, q = (left, right) if sign > 0 else (-right, -left)
-        p, q = np.sort(p), np.sort(q)
-        pooled = np.sort(np.concatenate([p, q]))
+        one, two = np.sort(sign * left), np.sort(sign * right)
+        pooled = np.sort(np.concatenate([one, two]))
         thresholds = np.unique(pooled[(_LEVELS * (pooled.size - 1)).astype(np.int64)])
-        hits = 1.0 - np.searchsorted(p, thresholds, side="right") / p.size
-        misses = np.searchsorted(q, thresholds, side="right") / q.size
-        low, high = _wilson_low(hits, p.size, z), 1.0 - _wilson_low(misses, q.size, z)
-        values = _losses(low, high, objective, delta)
-        at = int(np.argmax(values))
-        if values[at] > best.value:
-            best = Event(float(thresholds[at]), sign, float(values[at]))
+        below = [np.searchsorted(s, thresholds, side="right") / s.size for s in (one, two)]
+        sizes = (one.size, two.size)
+        for on_left in (True, False):
+            here, there = (0, 1) if on_left else (1, 0)
+            low = _wilson_low(1.0 - below[here], sizes[here], z)
+            high = 1.0 - _wilson_low(below[there], sizes[there], z)
+            for objective in objectives:
+                values = _losses(low, high, objective, delta)
+                at = int(np.argmax(values))
+                if values[at] > best[objective].value:
+                    best[objective] = Event(float(thresholds[at]), sign, on_left, float(values[at]))
     return best
+
+
+def best_event(
+    left: NDArray[np.float64], right: NDArray[np.float64], objective: str, delta: float, z: float = 3.0
+) -> Event:
+    """Return the best event for one objective; see `best_events`."""
+    return best_events(left, right, [objective], delta, z)[objective]
 
 
 def _bound(objective: str, delta: float) -> Callable[[float, float], float]:
@@ -138,7 +154,7 @@ def certify(
         objective, delta: as for `best_event`.
         error: failure probability of each of the two Clopper-Pearson bounds used.
     """
-    sides = [event.sign * s for s in ((left, right) if event.sign > 0 else (right, left))]
+    sides = [event.sign * s for s in ((left, right) if event.on_left else (right, left))]
     hits = [int((s > event.threshold).sum()) for s in sides]
     bounds = [clopper_pearson(h, s.size, error) for h, s in zip(hits, sides, strict=True)]
     shares = (hits[0] / sides[0].size, hits[1] / sides[1].size)

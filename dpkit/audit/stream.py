@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dpkit.audit.adversaries import standard_adversaries
-from dpkit.audit.events import OBJECTIVES, Event, Proof, best_event, certify
+from dpkit.audit.events import OBJECTIVES, Event, Proof, best_events, certify
 from dpkit.audit.game import Adversary, Plays, StreamMechanism, each, play_many
 from dpkit.audit.scores import STATISTICS, Score, Statistic
 from dpkit.errors import ArgumentError
@@ -310,8 +310,7 @@ def _train(
     for name, statistic in statistics.items():
         score = statistic(fit[0], fit[1], mechanism)
         left, right = score(rest[0]), score(rest[1])
-        for objective in objectives:
-            event = best_event(left, right, objective, delta, z)
+        for objective, event in best_events(left, right, objectives, delta, z).items():
             found.append(_Candidate(player, name, score, objective, event))
     return [max((c for c in found if c.objective == o), key=lambda c: c.event.value) for o in objectives]
 
