@@ -4,7 +4,7 @@
 
 namespace zkdl {
 
-// An unreduced sum: 2^32 products of a 64-bit word and an element stay below 2^(64 + 255 + 32) < 2^352.
+// An unreduced sum: 2^32 products of a signed 64-bit word and an element stay below 2^32 2 2^64 p < 2^352.
 struct Wide {
     u32 w[11];
 };
@@ -36,19 +36,30 @@ ZKDL_FN void add_row(Wide& t, const Fr& x, u32 y) {
     }
 }
 
-// t += value x. The sign goes to x, so that nothing is ever taken off; |value| may be 2^63.
+// t += -x 2^(32 AT) modulo p where `minus` is all ones: what turns an unsigned word's product into a signed one's.
+template <int AT>
+ZKDL_FN void subtract_where(Wide& t, const Fr& x, u32 minus) {
+    const Fr y = neg(x);
+    Carry k;
+    t.w[AT] = add_cc(k, t.w[AT], y.w[0] & minus);
+    ZKDL_UNROLL
+    for (int i = 1; i < 8; i++) t.w[AT + i] = addc_cc(k, t.w[AT + i], y.w[i] & minus);
+    ZKDL_UNROLL
+    for (int i = AT + 8; i < 10; i++) t.w[i] = addc_cc(k, t.w[i], 0);
+    t.w[10] = addc(k, t.w[10], 0);
+}
+
+// t += value x, for any value of the type.
 ZKDL_FN void add_product(Wide& t, i64 value, const Fr& x) {
-    const u32 minus = value < 0 ? 0xffffffffu : 0u;
-    const u64 size = value < 0 ? 0 - (u64)value : (u64)value;
-    const Fr y = select(minus, neg(x), x);
-    add_row<0>(t, y, (u32)size);
-    add_row<1>(t, y, (u32)(size >> 32));
+    add_row<0>(t, x, (u32)value);
+    add_row<1>(t, x, (u32)((u64)value >> 32));
+    subtract_where<2>(t, x, (u32)(value >> 63));
 }
 
 // One row of products is enough for a 32-bit value.
 ZKDL_FN void add_product(Wide& t, i32 value, const Fr& x) {
-    const u32 minus = value < 0 ? 0xffffffffu : 0u;
-    add_row<0>(t, select(minus, neg(x), x), value < 0 ? 0u - (u32)value : (u32)value);
+    add_row<0>(t, x, (u32)value);
+    subtract_where<1>(t, x, (u32)(value >> 31));
 }
 
 // t mod p: low + high R = mul(one, low) + mul(r2, high); the second factor of `mul` may be any value below R.
