@@ -1,30 +1,36 @@
-"""Counters: measured error beside the formulas, and time a step and an element; one process, one thread.
+"""Streams: measured error beside the formulas, times, and a peer; one process, one thread.
 
-    python benchmarks/continual.py [--runs 5] [--peers]
+    python benchmarks/continual.py [--runs 5] [--json FILE] [--no-peer]
 
-Error is measured on all-zero streams at rho = 1/2; a run is one stream. `--peers` adds OpenDP's Gaussian
-measurement of one number, its price of an answer (it has no streaming counter).
+Error is measured on all-zero streams at rho = 1/2 (k-ary: epsilon = 1); a run is one stream. The floor is the
+least RMSE of any factorisation. The peer, OpenDP, has no streaming counter; two stand-ins: its Gaussian
+measurement of each prefix, the budget split over the steps, called once a step; and its binary tree with
+consistency, a batch over the whole stream.
 """
 
 import argparse
+import json
 import math
+import platform
+import sys
 import time
 
 import numpy as np
 
-from dpkit.continual import Counter, MaxSum, SumSelect
+from dpkit.continual import Counter, DistinctCount, Histogram, MaxSum, SumSelect, TopK, VectorCounter
 
-MECHANISMS = ("binary", "honaker", "smooth", "blt")
+MECHANISMS = ("binary", "honaker", "smooth", "hybrid", "sqrt", "blt")
 
 
-def errors(mechanism, horizon, runs, budget):
-    """Return (measured rmse, mean max error) of full streams."""
+def errors(make, horizon, runs):
+    """Return (measured rmse, its standard error in relative terms, mean largest error) of full streams."""
     squares, worst = [], []
     for _ in range(runs):
-        noise = Counter(mechanism=mechanism, horizon=horizon, **budget).steps(np.zeros(horizon))
+        noise = make().steps(np.zeros(horizon))
         squares.append(float((noise**2).mean()))
         worst.append(float(np.abs(noise).max()))
-    return math.sqrt(float(np.mean(squares))), float(np.mean(worst))
+    spread = float(np.std(squares)) / math.sqrt(runs) / float(np.mean(squares)) / 2
+    return math.sqrt(float(np.mean(squares))), spread, float(np.mean(worst))
 
 
 def best_of(repeats, f):
@@ -37,21 +43,109 @@ def best_of(repeats, f):
     return min(times)
 
 
-def speed(mechanism, horizon, budget, steps=20_000):
-    """Return (microseconds a step, nanoseconds a bulk element, microseconds of construction)."""
-    make = lambda: Counter(mechanism=mechanism, horizon=horizon, **budget)
-    counter = make()
-    counter.steps(np.ones(100))
-    counter.step(1.0)
-    bulk = np.ones(1 << 16)
+def speed(make, one, many, steps=1000):
+    """Return (microseconds a step, nanoseconds a bulk element, microseconds to make one more)."""
+    stream = make()
+    stream.steps(many[:100])
+    stream.step(one)
 
     def singly():
-        for _ in range(steps // 10):
-            counter.step(1.0)
+        for _ in range(steps):
+            stream.step(one)
 
-    one = best_of(10, singly) / (steps // 10)
-    many = best_of(8, lambda: counter.steps(bulk)) / bulk.size
-    return one * 1e6, many * 1e9, best_of(5, make) * 1e6
+    single = best_of(12, singly) / steps
+    bulk = best_of(12, lambda: stream.steps(many)) / len(many)
+    return single * 1e6, bulk * 1e9, best_of(5, make) * 1e6
+
+
+def counters(runs):
+    """Return one row for each counter and horizon."""
+    rows = []
+    for power in (10, 14, 20):
+        horizon = 2**power
+        repeats = runs * (200 if power == 10 else 40 if power == 14 else 2)
+        cases = [(m, {"rho": 0.5}) for m in MECHANISMS] + [("k-ary", {"epsilon": 1.0})]
+        for mechanism, budget in cases:
+            make = lambda m=mechanism, h=horizon, b=budget: Counter(mechanism=m, horizon=h, **b)
+            start = time.perf_counter()
+            figures = make().prediction()
+            design = time.perf_counter() - start
+            rmse, spread, largest = errors(
+                make, horizon, max(2, repeats // (4 if mechanism == "sqrt" else 1))
+            )
+            row = {
+                "mechanism": mechanism,
+                "horizon": horizon,
+                "rmse": rmse,
+                "rmse_standard_error": spread * rmse,
+                "predicted_rmse": figures.rmse,
+                "predicted_worst_std": figures.worst_std,
+                "floor": figures.floor,
+                "mean_max_error": largest,
+                "state_numbers": figures.state_size,
+                "first_design_s": design,
+            }
+            if power == 20:
+                big = lambda m=mechanism, b=budget: Counter(mechanism=m, horizon=2**22, **b)
+                row["us_step"], row["ns_bulk"], row["us_new"] = speed(big, 1.0, np.ones(1 << 16))
+            rows.append(row)
+            show(row)
+    return rows
+
+
+def unknown_horizons():
+    """Return the error at four times the guessed length over that of the design for that length."""
+    rows = []
+    for power in (8, 10, 14, 20, 26):
+        guess = 2**power
+        ratio = (
+            Counter(rho=0.5, expected=guess).prediction(4 * guess).rmse
+            / Counter(rho=0.5, horizon=4 * guess, mechanism="blt").prediction().rmse
+        )
+        worst = (
+            Counter(rho=0.5, expected=guess).prediction(4 * guess).worst_std
+            / Counter(rho=0.5, horizon=4 * guess, mechanism="blt").prediction().worst_std
+        )
+        rows.append({"guess": guess, "rmse_ratio_at_4x": ratio, "worst_ratio_at_4x": worst})
+        show(rows[-1])
+    return rows
+
+
+def others():
+    """Return times of the other streams, and the predicted errors of windows, decay and participations."""
+    rows, horizon = [], 2**22
+    bits = np.eye(8)[np.arange(1 << 14) % 8]
+    cases = {
+        "histogram, 16 categories": (
+            lambda: Histogram(16, rho=0.5, horizon=horizon),
+            3,
+            np.arange(1 << 14) % 16,
+        ),
+        "top-k, 16 categories": (lambda: TopK(16, 3, rho=0.5, horizon=horizon), 3, np.arange(1 << 14) % 16),
+        "distinct": (lambda: DistinctCount(rho=0.5, horizon=horizon), 3, [int(x) for x in range(1 << 14)]),
+        "vector, 16 coordinates": (
+            lambda: VectorCounter(16, rho=0.5, horizon=horizon),
+            np.ones(16),
+            np.ones((4096, 16)),
+        ),
+        "max-sum, 8 columns": (lambda: MaxSum(8, rho=0.5, horizon=horizon), bits[0], bits),
+        "sum-select, 8 columns": (lambda: SumSelect(8, rho=0.5, horizon=horizon), bits[0], bits),
+        "window of 1000": (lambda: Counter(rho=0.5, window=1000), 1.0, np.ones(1 << 16)),
+        "decay 0.999": (lambda: Counter(rho=0.5, decay=0.999), 1.0, np.ones(1 << 16)),
+    }
+    for name, (make, one, many) in cases.items():
+        single, bulk, new = speed(make, one, many, steps=200)
+        rows.append({"stream": name, "us_step": single, "ns_bulk": bulk, "us_new": new})
+        if isinstance(make(), Counter):
+            figures = make().prediction(1 << 16)
+            rows[-1] |= {"predicted_rmse": figures.rmse, "floor": figures.floor}
+        show(rows[-1])
+    for parts, gap in ((1, 1), (4, 2**14), (16, 2**12)):
+        options = {"participations": parts, "separation": gap} if parts > 1 else {}
+        figures = Counter.predict(rho=0.5, horizon=2**16, **options)[0]
+        rows.append({"participations": parts, "separation": gap, "predicted_rmse": figures.rmse})
+        show(rows[-1])
+    return rows
 
 
 def hard_rows(horizon, d, rng):
@@ -68,62 +162,110 @@ def hard_rows(horizon, d, rng):
     return rows
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--peers", action="store_true")
-    arguments = parser.parse_args()
-
-    print("mechanism  T      rmse measured / predicted   worst    mean max   us/step  ns/bulk  us/new  state")
-    for power in (10, 14, 20):
-        horizon = 2**power
-        runs = arguments.runs * (40 if power == 10 else 8 if power == 14 else 1)
-        cases = [(m, {"rho": 0.5}) for m in MECHANISMS] + [("k-ary", {"epsilon": 1.0})]
-        for mechanism, budget in cases:
-            figures = Counter(mechanism=mechanism, horizon=horizon, **budget).prediction()
-            rmse, largest = errors(mechanism, horizon, runs, budget)
-            one, many, new = speed(mechanism, 2**20, budget)
-            print(
-                f"{mechanism:9} 2^{power:<3} {rmse:9.3f} / {figures.rmse:9.3f}     {figures.worst_std:8.3f} "
-                f"{largest:9.2f}   {one:6.2f}  {many:7.1f}  {new:6.0f}  {figures.state_size:4}"
-            )
-        print(f"floor of any factorisation: {figures_floor(horizon):.3f}")
-    for guess in (2**14, 2**20):
-        counter, tuned = Counter(rho=0.5, expected=guess), Counter(rho=0.5, horizon=4 * guess)
-        ratio = counter.prediction(4 * guess).rmse / tuned.prediction().rmse
-        print(f"unknown horizon, guess {guess}, run for 4 times it: {ratio:.3f} of the tuned design's rmse")
-
-    print("MaxSum and SumSelect on the hard stream, d = T^(2/3): mean largest error")
-    rng, table = np.random.default_rng(0), []
-    for power in (9, 11, 13, 15):
+def maxima(runs):
+    """Return mean largest errors of MaxSum and SumSelect on the hard stream, d = T^(2/3), and slopes."""
+    rng, rows = np.random.default_rng(0), []
+    powers = range(9, 16)
+    for power in powers:
         horizon = 2**power
         d = round(horizon ** (2 / 3))
         found = []
-        for _ in range(arguments.runs):
-            rows = hard_rows(horizon, d, rng)
-            sums = rows.cumsum(0, dtype=np.int64)
+        for _ in range(4 * runs):
+            stream = hard_rows(horizon, d, rng)
+            sums = stream.cumsum(0, dtype=np.int32)
             top = sums.max(1)
-            values = MaxSum(d, horizon=horizon, rho=0.5).steps(rows)
-            picks = SumSelect(d, horizon=horizon, rho=0.5).steps(rows).astype(int)
+            values = MaxSum(d, horizon=horizon, rho=0.5).steps(stream)
+            picks = SumSelect(d, horizon=horizon, rho=0.5).steps(stream).astype(int)
             found.append((np.abs(values - top).max(), (top - sums[np.arange(horizon), picks]).max()))
         mean = np.mean(found, axis=0)
-        table.append(mean)
-        print(f"T = 2^{power}, d = {d}: MaxSum {mean[0]:.1f}, SumSelect {mean[1]:.1f}")
-    slopes = np.polyfit([9, 11, 13, 15], np.log2(np.array(table)), 1)[0]
-    print(f"log-log slopes: MaxSum {slopes[0]:.3f}, SumSelect {slopes[1]:.3f}")
-
-    if arguments.peers:
-        import opendp.prelude as dp
-
-        dp.enable_features("contrib")
-        measure = dp.m.make_gaussian(dp.atom_domain(T=float, nan=False), dp.absolute_distance(T=float), 5.0)
-        calls = best_of(5, lambda: [measure(0.0) for _ in range(2000)]) / 2000
-        print(f"OpenDP, one Gaussian measurement of a number: {calls * 1e6:.1f} us")
+        rows.append({"horizon": horizon, "d": d, "max_sum": float(mean[0]), "sum_select": float(mean[1])})
+        show(rows[-1])
+    table = np.array([[row["max_sum"], row["sum_select"]] for row in rows])
+    slopes = np.polyfit(list(powers), np.log2(table), 1)[0]
+    show({"log_log_slope_max_sum": float(slopes[0]), "log_log_slope_sum_select": float(slopes[1])})
+    return {"rows": rows, "slope_max_sum": float(slopes[0]), "slope_sum_select": float(slopes[1])}
 
 
-def figures_floor(horizon):
-    """Return the floor at rho = 1/2."""
-    return Counter.predict(rho=0.5, horizon=horizon)[0].floor
+def peer():
+    """Return OpenDP's two stand-ins at rho = 1/2, measured in this process, beside dpkit's default."""
+    import opendp.prelude as dp
+
+    dp.enable_features("contrib", "floating-point")
+    rows = [beside(dp, 2**power) for power in (10, 14)]
+    for row in rows:
+        show(row)
+    return rows
+
+
+def beside(dp, horizon):
+    """Return one row of `peer`."""
+    each = math.sqrt(horizon)  # sigma of one prefix where rho/T pays for it
+    measure = dp.m.make_gaussian(dp.atom_domain(T=float, nan=False), dp.absolute_distance(T=float), each)
+    count = min(horizon, 2000)
+    seconds = best_of(3, lambda: [measure(0.0) for _ in range(count)]) / count
+    noise = np.array([measure(0.0) for _ in range(count)])
+    ours = Counter(rho=0.5, horizon=horizon)
+    step = best_of(8, lambda: [ours.step(0.0) for _ in range(100)]) / 100
+    return {
+        "horizon": horizon,
+        "opendp_prefix_us_step": seconds * 1e6,
+        "opendp_prefix_rmse": float(np.sqrt((noise**2).mean())),
+        **tree_peer(dp, horizon),
+        "dpkit_us_step": step * 1e6,
+        "dpkit_rmse": errors(lambda: Counter(rho=0.5, horizon=horizon), horizon, 50)[0],
+        "times_faster_a_step": seconds / step,
+    }
+
+
+def tree_peer(dp, horizon):
+    """OpenDP's binary tree over the whole stream as a batch, sensitivity sqrt(levels), with consistency."""
+    levels = int(math.log2(horizon)) + 1
+    tree = dp.t.make_b_ary_tree(
+        dp.vector_domain(dp.atom_domain(T=int)), dp.l1_distance(T=int), leaf_count=horizon, branching_factor=2
+    )
+    space = dp.vector_domain(dp.atom_domain(T=int)), dp.l2_distance(T=float)
+    noisy = dp.m.make_gaussian(*space, math.sqrt(levels))
+    consistent = dp.t.make_consistent_b_ary_tree(branching_factor=2)
+    squares, times = [], []
+    for _ in range(20 if horizon <= 1024 else 4):
+        start = time.perf_counter()
+        leaves = consistent(noisy(tree([0] * horizon)))
+        answers = np.cumsum(leaves)
+        times.append(time.perf_counter() - start)
+        squares.append(float((answers**2).mean()))
+    return {
+        "opendp_tree_batch_us_element": min(times) / horizon * 1e6,
+        "opendp_tree_batch_rmse": math.sqrt(float(np.mean(squares))),
+    }
+
+
+def show(row):
+    """Print one row."""
+    cells = [f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()]
+    print("  ".join(cells), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--json", help="write everything to this file")
+    parser.add_argument("--no-peer", action="store_true")
+    arguments = parser.parse_args()
+    report = {"machine": platform.processor() or platform.machine(), "python": sys.version.split()[0]}
+    if not arguments.no_peer:
+        print("beside OpenDP")
+        report["peer"] = peer()
+    print("counters")
+    report["counters"] = counters(arguments.runs)
+    print("unknown horizon, run for four times the guess")
+    report["unknown_horizon"] = unknown_horizons()
+    print("other streams")
+    report["others"] = others()
+    print("MaxSum and SumSelect on the hard stream")
+    report["maxima"] = maxima(arguments.runs)
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump(report, file, indent=1)
 
 
 if __name__ == "__main__":
