@@ -10,7 +10,7 @@ from llvmlite import binding, ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from zkdl.arithmetic.device.assembly import emit_assembled
+from zkdl.arithmetic.device.assembly import Piece, emit_assembled
 from zkdl.arithmetic.device.double_sums import _PRODUCTS, _SIGNED
 from zkdl.arithmetic.device.lanes import LaneElement
 from zkdl.arithmetic.device.tags import BY_TAG
@@ -170,7 +170,8 @@ def test_register_allotment_computes_what_was_asked(seed):
                 return builder.bitcast(index, vector.as_pointer())
 
             inputs = [builder.load(place(pointers[1], k), align=8) for k in range(8)]
-            results = emit_assembled(builder, f"probe_{seed}", inputs, recorded(program, constant))
+            piece = Piece(recorded(program, constant), 8)
+            results = emit_assembled(builder, f"probe_{seed}", inputs, piece)
             for k, value in enumerate(results):
                 builder.store(value, place(pointers[0], k), align=8)
             return context.get_dummy_value()

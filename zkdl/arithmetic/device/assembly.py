@@ -180,42 +180,55 @@ class Allocator:
         return target
 
 
-def emit_assembled(
-    builder: Any, name: str, operands: list[Any], record: Callable[[Any, list[Any]], list[Any]]
-) -> list[Any]:
-    """Emit what `record` does to vectors of four doubles as one piece of inline assembly.
+class Piece:
+    """A recorded sequence as assembly.
+
+    Args:
+        record: called with a `Tracer` and `count` inputs; asks the tracer for operations.
+        count: number of inputs.
+    """
+
+    def __init__(self, record: Callable[[Any, list[Any]], list[Any]], count: int) -> None:
+        trace = Tracer()
+        inputs = [Value("input") for _ in range(count)]
+        results = record(trace, inputs)
+        allocator = Allocator(trace.operations, inputs, results)
+        self.text = "\n\t".join(allocator.lines)
+        self.constants = list(trace.constants)
+        self.slots = allocator.slots
+        # The registers that the results are left in.
+        self.homes = [allocator.held[value] for value in results]
+
+
+def emit_assembled(builder: Any, name: str, operands: list[Any], piece: Piece) -> list[Any]:
+    """Emit a piece as inline assembly.
 
     Args:
         builder: IR builder, inside the function that the piece is the body of.
         name: of the table of constants; not used before in the module.
-        operands: LLVM values.
-        record: called with a `Tracer` and as many inputs as operands; asks the tracer for operations.
+        operands: LLVM values, vectors of four doubles, one for each input of the piece.
+        piece: the sequence.
 
     Returns:
-        LLVM values of what `record` returns, at most 16.
+        LLVM values of its results.
     """
     binding.initialize_native_asmparser()
-    trace = Tracer()
-    inputs = [Value("input") for _ in operands]
-    results = record(trace, inputs)
-    allocator = Allocator(trace.operations, inputs, results)
     vector = operands[0].type
-    kind = ir.ArrayType(vector, len(trace.constants))
+    kind = ir.ArrayType(vector, len(piece.constants))
     table = ir.GlobalVariable(builder.module, kind, name)
     table.linkage = "internal"
     table.global_constant = True
     table.align = 32
     table.initializer = ir.Constant(
-        kind, [ir.Constant(vector, [number] * vector.count) for number in trace.constants]
+        kind, [ir.Constant(vector, [number] * vector.count) for number in piece.constants]
     )
-    block = builder.alloca(ir.ArrayType(vector, allocator.slots))
+    block = builder.alloca(ir.ArrayType(vector, piece.slots))
     block.align = 32
     index = ir.IntType(32)
     for k, operand in enumerate(operands):
         builder.store(operand, builder.gep(block, [ir.Constant(index, 0), ir.Constant(index, k)]), align=32)
-    homes = [allocator.held[value] for value in results]
-    text = "\n\t".join(allocator.lines)
-    text = text.replace("BLOCK", f"${len(homes)}").replace("TABLE", f"${len(homes) + 1}")
+    homes = piece.homes
+    text = piece.text.replace("BLOCK", f"${len(homes)}").replace("TABLE", f"${len(homes) + 1}")
     spoilt = [f"~{{ymm{k}}}" for k in range(_REGISTERS) if k not in homes]
     constraints = [*(f"={{ymm{k}}}" for k in homes), "r", "r", *spoilt, "~{memory}"]
     outputs = ir.FunctionType(ir.LiteralStructType([vector] * len(homes)), [block.type, table.type])

@@ -41,7 +41,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from .assembly import Tracer, emit_assembled
+from .assembly import Piece, Tracer, emit_assembled
 from .lanes import array_of, vectors_of
 from .vector import Vector
 from .words import Element
@@ -61,6 +61,7 @@ class Doubles(Vector):
         self.p = [float(d) for d in self._balanced(element.modulus, False)]
         inverse = -pow(element.modulus, -1, self.radix) % self.radix
         self.v = [float(d) for d in self._balanced(inverse, True)]
+        self._pieces: dict[str, Piece] = {}
 
     def _balanced(self, value: int, wrap: bool) -> list[int]:
         """Limbs in [-B/2, B/2]; the last takes what is left, or only that modulo B if `wrap`."""
@@ -210,11 +211,14 @@ class Doubles(Vector):
         return self._reduced(builder, columns, None, rest)
 
     def _assembled(self, builder: Any, name: str, args: list[Any], record: Any) -> Any:
-        """A call of a function that `emit_assembled` writes."""
+        """A call of a function that is one piece of assembly."""
 
         def emit(inner: Any, values: list[Any]) -> Any:
             vectors = [vector for value in values for vector in vectors_of(inner, value)]
-            return array_of(inner, emit_assembled(inner, f"{self.symbol}_{name}_table", vectors, record))
+            if name not in self._pieces:
+                self._pieces[name] = Piece(record, len(vectors))
+            table = f"{self.symbol}_{name}_table"
+            return array_of(inner, emit_assembled(inner, table, vectors, self._pieces[name]))
 
         return self._call(builder, name, self.held, args, emit)
 
