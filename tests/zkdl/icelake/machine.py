@@ -20,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .record import Call
+
 HERE = Path(__file__).parent
 FEATURES = (
     "+64bit,+cmov,+cx8,+fxsr,+mmx,+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx,+avx2,+fma,+bmi,+bmi2,"
@@ -53,97 +55,87 @@ def missing() -> str | None:
     return None
 
 
-def run_kernel(work: Path, module: str, kernel: str, arguments: Sequence[object]) -> list[np.ndarray]:
-    """Call one kernel in the emulator.
-
-    Args:
-        work: an empty folder.
-        module: dotted name of the kernel's module.
-        kernel: the kernel's name in it.
-        arguments: numpy scalars (their dtype is the type) and flat arrays, in order.
-
-    Returns:
-        All array arguments as the kernel left them.
-    """
-    values = [np.asarray(value) for value in arguments]
-    names = [f"{value.dtype.name}[]" if value.ndim else value.dtype.name for value in values]
-    job, code = work / "job.json", work / "kernel.o"
-    job.write_text(json.dumps({"module": module, "kernel": kernel, "arguments": names}))
+def compile_calls(folder: Path, calls: Sequence[Call]) -> list[str]:
+    """Object code of every call's kernel, folder/0.o and so on; returns the names of the functions."""
+    jobs = []
+    for call in calls:
+        names = [a.dtype.name if isinstance(a, np.generic) else f"{a[0]}[]" for a in call.arguments]
+        jobs.append({"module": call.module, "kernel": call.kernel, "arguments": names})
+    (folder / "jobs.json").write_text(json.dumps(jobs))
     environment = {
         **os.environ,
         "NUMBA_CPU_NAME": "icelake-server",
         "NUMBA_CPU_FEATURES": FEATURES,
-        "NUMBA_CACHE_DIR": str(work / "cache"),
+        "NUMBA_CACHE_DIR": str(folder / "cache"),
     }
-    command = [sys.executable, "-m", "tests.zkdl.icelake.emit", str(job), str(code)]
-    symbol = _call(command, cwd=HERE.parents[2], env=environment).strip()
-    (work / "main.c").write_text(_program(symbol, values))
+    command = [sys.executable, "-m", "tests.zkdl.icelake.emit", str(folder)]
+    return _call(command, cwd=HERE.parents[2], env=environment).split()
+
+
+def run(work: Path, code: Path, symbol: str, call: Call) -> tuple[int, list[bytes]]:
+    """Do one call in the emulator.
+
+    Args:
+        work: an empty folder.
+        code: object code from `compile_calls`.
+        symbol: the function in it.
+        call: arguments and memory.
+
+    Returns:
+        The word that the kernel returned, and the memory as it left it.
+    """
+    shutil.copy(code, work / "kernel.o")
+    (work / "main.c").write_text(_program(symbol, call))
     _build(work)
-    output = _boot(work)
-    out = []
-    lines = iter(output.splitlines())
-    for value in values:
-        if value.ndim:
-            words = [int(next(lines), 16) for _ in range(value.nbytes // 8)]
-            out.append(np.array(words, np.uint64).view(value.dtype))
-    return out
+    words = np.array([int(line, 16) for line in _boot(work)], np.uint64)
+    blocks, place = [], 1
+    for block in call.before:
+        size = -(-len(block) // 8)
+        blocks.append(words[place : place + size].tobytes()[: len(block)])
+        place += size
+    assert place == words.size
+    return int(words[0]), blocks
 
 
-def _program(symbol: str, values: Sequence[np.ndarray]) -> str:
-    """C that holds the arguments, calls the kernel as numba would, and prints the arrays."""
-    text = [
-        "typedef unsigned long word;",
-        "static inline void out(unsigned short port, unsigned char byte) {",
-        '  __asm__ volatile("outb %0, %1" : : "a"(byte), "Nd"(port)); }',
-        "static void print(const word *a, long n) { for (long i = 0; i < n; i++) {",
-        '  for (int s = 60; s >= 0; s -= 4) out(0xe9, "0123456789abcdef"[(a[i] >> s) & 15]);',
-        "  out(0xe9, 10); } }",
-        "void *memset(void *to, int byte, word n) {",
-        "  for (word i = 0; i < n; i++) ((volatile char *)to)[i] = byte; return to; }",
-        "void *memcpy(void *to, const void *from, word n) {",
-        "  for (word i = 0; i < n; i++) ((volatile char *)to)[i] = ((const char *)from)[i]; return to; }",
-    ]
-    parameters, call, prints = ["void *", "void **"], ["&result", "&error"], []
-    for k, value in enumerate(values):
-        if value.ndim == 0:
+def _program(symbol: str, call: Call) -> str:
+    """C that holds the memory, calls the kernel as numba would, and prints the memory."""
+    text = ["typedef unsigned long word;", "void print_words(const word *, long);", "void shut_down(void);"]
+    prints = []
+    for k, block in enumerate(call.before):
+        padded = np.frombuffer(block.ljust(-(-len(block) // 8) * 8, b"\0"), np.uint64)
+        words = ",".join(f"0x{int(word):x}UL" for word in padded)
+        text.append(f"static word m{k}[{max(1, padded.size)}] __attribute__((aligned(64))) = {{{words}}};")
+        prints.append(f"print_words(m{k}, {padded.size});")
+    parameters, values = ["void *", "void **"], ["&result", "&error"]
+    for argument in call.arguments:
+        if isinstance(argument, np.generic):
             parameters.append("long")
-            call.append(f"{int(value)}L")
+            values.append(f"{int(argument)}L")
             continue
-        assert value.nbytes % 8 == 0
-        assert value.flags.c_contiguous
-        words = ",".join(f"0x{int(word):x}UL" for word in value.view(np.uint64))
-        text.append(f"static word a{k}[{value.nbytes // 8}] __attribute__((aligned(64))) = {{{words}}};")
+        dtype, block, first, items = argument
+        size = np.dtype(dtype).itemsize
         # numba passes an array as: meminfo, parent, items, bytes an item, data, shape, strides.
         parameters += ["void *", "void *", "long", "long", "void *", "long", "long"]
-        size = value.itemsize
-        call += ["0", "0", f"{value.size}", f"{size}", f"a{k}", f"{value.size}", f"{size}"]
-        prints.append(f"print(a{k}, {value.nbytes // 8});")
+        values += ["0", "0", f"{items}", f"{size}", f"(char *)m{block} + {first}", f"{items}", f"{size}"]
     text += [
         f"extern int kernel({', '.join(parameters)}) __asm__({json.dumps(symbol)});",
         '__attribute__((section(".text.start"))) void start(void) {',
-        "  static word result[64]; static void *error;",
-        f"  kernel({', '.join(call)});",
-        f"  {' '.join(prints)}",
-        '  for (const char *s = "Shutdown"; *s; s++) out(0x8900, *s);',
-        "  for (;;) ; }",
+        "  static word result; static void *error;",
+        f"  kernel({', '.join(values)});",
+        f"  print_words(&result, 1); {' '.join(prints)}",
+        "  shut_down(); }",
     ]
     return "\n".join(text)
 
 
 def _build(work: Path) -> None:
-    plain = [
-        "-O1",
-        "-ffreestanding",
-        "-fno-stack-protector",
-        "-fno-pic",
-        "-mno-red-zone",
-        "-mgeneral-regs-only",
-    ]
-    _call(["gcc", *plain, "-c", "main.c", "-o", "main.o"], cwd=work)
+    bare = ["-ffreestanding", "-fno-stack-protector", "-fno-pic", "-mno-red-zone", "-mgeneral-regs-only"]
+    for source in (work / "main.c", HERE / "runtime.c"):
+        _call(["gcc", "-O1", *bare, "-c", str(source), "-o", f"{source.stem}.o"], cwd=work)
     # The object also holds numba's wrapper for Python, whose symbols nobody calls.
     script = str(HERE / "link.ld")
     link = ["ld", "-T", script, "--unresolved-symbols=ignore-all", "--no-warn-rwx-segments"]
-    _call([*link, "-o", "main.elf", "main.o", "kernel.o"], cwd=work)
+    _call([*link, "-o", "main.elf", "main.o", "runtime.o", "kernel.o"], cwd=work)
     _call(["objcopy", "-O", "binary", "main.elf", "main.bin"], cwd=work)
     size = (work / "main.bin").stat().st_size
     assert size <= _ROOM, f"image of {size} bytes: more than the boot sector loads"
@@ -153,22 +145,21 @@ def _build(work: Path) -> None:
     (work / "disk.img").write_bytes(image.ljust(20 * 16 * 63 * 512, b"\0"))
 
 
-def _boot(work: Path) -> str:
+def _boot(work: Path) -> list[str]:
     (work / "bochsrc").write_text(_CONFIGURATION.format(disk=work / "disk.img", log=work / "bochs.log"))
     (work / "debugger").write_text("c\n")
     command = ["bochs", "-q", "-f", "bochsrc", "-rc", "debugger"]
     # It ends with an error status by itself: the shutdown port counts as a panic.
     done = subprocess.run(
-        command, cwd=work, capture_output=True, text=True, errors="replace", timeout=300, input=""
+        command, cwd=work, capture_output=True, text=True, errors="replace", timeout=120, input=""
     )
     log = (work / "bochs.log").read_text(errors="replace")
     told = f"the emulated machine did not finish:\n{done.stdout[-2000:]}\n{log[-2000:]}"
     assert "Shutdown port" in log, told
-    lines = [line for line in done.stdout.splitlines() if re.fullmatch("[0-9a-f]{16}", line)]
-    return "\n".join(lines)
+    return [line for line in done.stdout.splitlines() if re.fullmatch("[0-9a-f]{16}", line)]
 
 
 def _call(command: Sequence[str], **options) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, **options)
     assert done.returncode == 0, f"{command[0]}: {done.stderr[-2000:]}"
     return done.stdout
