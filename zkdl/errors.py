@@ -116,7 +116,7 @@ class Reason(StrEnum):
     POINT_AT_INFINITY = "point-at-infinity"
     """The point at infinity appears where it is not allowed."""
     SUMCHECK = "sumcheck"
-    """The rounds or the final claim of a sumcheck do not fit."""
+    """The messages of the proof do not fit each other: rounds, claims, evaluations."""
     MATMUL = "matmul"
     """A matrix product (F1, B1 or B4) is not proved."""
     ACTIVATION = "activation"

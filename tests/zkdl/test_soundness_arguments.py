@@ -55,16 +55,36 @@ def test_folding_with_the_evaluation_point_opens_anything() -> None:
 
 
 def test_a_challenge_that_ignores_the_cross_terms_proves_anything() -> None:
-    """Fiat-Shamir with one absorb dropped: T1 and T0 of quadratic relations."""
+    """Fiat-Shamir with one absorb dropped: y of the product at the end of the ledger."""
     forgery = relu()
     run = forgery.run
 
     def attempt() -> object:
-        with arguments.lying_quadratics("zkdl.protocol.zkrelu"):
-            return forge(run.statement, run.witness, channel=arguments.LookingAhead, **forgery.parts)
+        return forge(run.statement, run.witness, ledger=arguments.LookingAhead, **forgery.parts)
 
-    assert reason(run.statement, attempt()) == Reason.ACTIVATION
-    with guards.without_absorbing(lambda label: label.endswith(b"/final/cross")):
+    assert reason(run.statement, attempt()) == Reason.SUMCHECK
+    with guards.without_absorbing(lambda label: label == b"ledger/y"):
+        assert reason(run.statement, attempt()) is None
+
+
+@pytest.mark.parametrize(
+    ("label", "value"),
+    [
+        # Of the two linear relations the one that ties the product to its factors drops out.
+        (b"ledger/linear", 0),
+        # e = 0 asks for y = x B and nothing else.
+        (b"ledger/e", 0),
+    ],
+)
+def test_the_ledger_needs_its_challenges(label: bytes, value: int) -> None:
+    forgery = relu()
+    run = forgery.run
+
+    def attempt() -> object:
+        return forge(run.statement, run.witness, ledger=arguments.LyingLedger, **forgery.parts)
+
+    assert reason(run.statement, attempt()) == Reason.SUMCHECK
+    with guards.known_challenge(lambda name: name == label, value):
         assert reason(run.statement, attempt()) is None
 
 
@@ -112,7 +132,6 @@ def test_prover_parts_that_only_replace_honest_ones_change_nothing() -> None:
     run = train()
     parts = {"tensors": tensors_with(lambda tensors: None), "channel": arguments.ForgingChannel}
     assert reason(run.statement, forge(run.statement, run.witness, **parts)) is None
-    with arguments.lying_quadratics("zkdl.protocol.zkrelu"):
-        proof = forge(run.statement, run.witness, channel=arguments.LookingAhead)
-    assert reason(run.statement, proof) is None
+    for ledger in (arguments.LyingLedger, arguments.LookingAhead):
+        assert reason(run.statement, forge(run.statement, run.witness, ledger=ledger)) is None
     assert np.array_equal(run.witness.data, train().witness.data)

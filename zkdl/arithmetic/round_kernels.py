@@ -1,60 +1,319 @@
-"""Kernels of sumcheck rounds (flat arrays of Fr elements)."""
+"""Kernels of sumcheck rounds and fraction trees (flat arrays of Fr elements).
+
+A table of 2 h entries stands for t[i] + X (t[i + h] - t[i]), i < h. The sums over i of a polynomial of
+degree two in such lines are given by their value at X = 0 and by their leading coefficient: the claim of
+the round gives the rest. The `fold_` kernels do two rounds' work in one pass over memory: they bind the
+highest variable of tables of 4 h entries in place and sum over what comes out.
+
+`tag` chooses the path; ranges are whole multiples of its lanes.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .device.compile import kernel
-from .device.elements import FR_TAG, add, load, mul, store, sub
-from .device.sums import products_add, products_reduce, products_zero
+from .device.elements import add, lanes, load, load_words, mul, spread, store, store_sum, sub
+from .device.sums import (
+    products_add,
+    products_reduce,
+    products_zero,
+    signed_add,
+    signed_reduce,
+    signed_zero,
+)
 
 
 @kernel
-def quadratic_sums(out: Any, f: Any, g: Any, half: int, start: int, stop: int) -> None:
-    """out = sums over i of f g at X = 0 and 1, and of the product of the slopes."""
-    at_0 = products_zero(FR_TAG)
-    at_1 = products_zero(FR_TAG)
-    top = products_zero(FR_TAG)
-    for i in range(start, stop):
-        f0 = load(FR_TAG, f, i)
-        f1 = load(FR_TAG, f, i + half)
-        g0 = load(FR_TAG, g, i)
-        g1 = load(FR_TAG, g, i + half)
+def quadratic_sums(tag: Any, out: Any, f: Any, g: Any, half: int, start: int, stop: int) -> None:
+    """out = sums over i of f g at X = 0, and of the product of the slopes."""
+    at_0 = products_zero(tag)
+    top = products_zero(tag)
+    for i in range(start, stop, lanes(tag)):
+        f0 = load(tag, f, i)
+        g0 = load(tag, g, i)
         at_0 = products_add(at_0, f0, g0)
-        at_1 = products_add(at_1, f1, g1)
-        top = products_add(top, sub(f1, f0), sub(g1, g0))
-    store(out, 0, products_reduce(at_0))
-    store(out, 1, products_reduce(at_1))
-    store(out, 2, products_reduce(top))
+        top = products_add(top, sub(load(tag, f, i + half), f0), sub(load(tag, g, i + half), g0))
+    store_sum(out, 0, products_reduce(at_0))
+    store_sum(out, 1, products_reduce(top))
 
 
 @kernel
-def cubic_sums(out: Any, e: Any, f: Any, g: Any, half: int, start: int, stop: int) -> None:
-    """out = sums over i of e f g at X = 0, 1 and -1, and of the product of the slopes."""
-    at_0 = products_zero(FR_TAG)
-    at_1 = products_zero(FR_TAG)
-    at_m = products_zero(FR_TAG)
-    top = products_zero(FR_TAG)
+def fold_quadratic_sums(tag: Any, out: Any, r: Any, f: Any, g: Any, half: int, start: int, stop: int) -> None:
+    """Bind to r, then as `quadratic_sums`."""
+    factor = spread(tag, r, 0)
+    at_0 = products_zero(tag)
+    top = products_zero(tag)
+    for i in range(start, stop, lanes(tag)):
+        f0 = load(tag, f, i)
+        f1 = load(tag, f, i + half)
+        f0 = add(f0, mul(sub(load(tag, f, i + 2 * half), f0), factor))
+        f1 = add(f1, mul(sub(load(tag, f, i + 3 * half), f1), factor))
+        g0 = load(tag, g, i)
+        g1 = load(tag, g, i + half)
+        g0 = add(g0, mul(sub(load(tag, g, i + 2 * half), g0), factor))
+        g1 = add(g1, mul(sub(load(tag, g, i + 3 * half), g1), factor))
+        store(f, i, f0)
+        store(f, i + half, f1)
+        store(g, i, g0)
+        store(g, i + half, g1)
+        at_0 = products_add(at_0, f0, g0)
+        top = products_add(top, sub(f1, f0), sub(g1, g0))
+    store_sum(out, 0, products_reduce(at_0))
+    store_sum(out, 1, products_reduce(top))
+
+
+@kernel
+def weighted_sums(
+    tag: Any, out: Any, eq: Any, mask: int, f: Any, g: Any, half: int, start: int, stop: int
+) -> None:
+    """As `quadratic_sums` with the weight eq[i & mask], mask + 1 a multiple of the lanes."""
+    at_0 = products_zero(tag)
+    top = products_zero(tag)
+    for i in range(start, stop, lanes(tag)):
+        weight = load(tag, eq, i & mask)
+        f0 = load(tag, f, i)
+        g0 = load(tag, g, i)
+        at_0 = products_add(at_0, weight, mul(f0, g0))
+        slopes = mul(sub(load(tag, f, i + half), f0), sub(load(tag, g, i + half), g0))
+        top = products_add(top, weight, slopes)
+    store_sum(out, 0, products_reduce(at_0))
+    store_sum(out, 1, products_reduce(top))
+
+
+@kernel
+def cubic_sums(tag: Any, out: Any, e: Any, f: Any, g: Any, half: int, start: int, stop: int) -> None:
+    """out = sums over i of the coefficients of X^0, X^2 and X^3 of e f g."""
+    at_0 = products_zero(tag)
+    middle = products_zero(tag)
+    top = products_zero(tag)
+    for i in range(start, stop, lanes(tag)):
+        e0 = load(tag, e, i)
+        e1 = load(tag, e, i + half)
+        f0 = load(tag, f, i)
+        f1 = load(tag, f, i + half)
+        g0 = load(tag, g, i)
+        dg = sub(load(tag, g, i + half), g0)
+        low = mul(e0, f0)
+        slopes = mul(sub(e1, e0), sub(f1, f0))
+        # e f = low + mixed X + slopes X^2, and mixed from its value at 1.
+        mixed = sub(sub(mul(e1, f1), low), slopes)
+        at_0 = products_add(at_0, low, g0)
+        middle = products_add(products_add(middle, slopes, g0), mixed, dg)
+        top = products_add(top, slopes, dg)
+    store_sum(out, 0, products_reduce(at_0))
+    store_sum(out, 1, products_reduce(middle))
+    store_sum(out, 2, products_reduce(top))
+
+
+@kernel
+def layer_sums(
+    tag: Any, out: Any, eq: Any, u: Any, p1: Any, q0: Any, q1: Any, half: int, start: int, stop: int
+) -> None:
+    """out = sums over i of eq[i] (u q1 + p1 q0) at X = 0, and of its leading coefficient."""
+    at_0 = products_zero(tag)
+    top = products_zero(tag)
+    for i in range(start, stop, lanes(tag)):
+        weight = load(tag, eq, i)
+        u_0 = load(tag, u, i)
+        p_0 = load(tag, p1, i)
+        a_0 = load(tag, q0, i)
+        b_0 = load(tag, q1, i)
+        at_0 = products_add(at_0, weight, add(mul(u_0, b_0), mul(p_0, a_0)))
+        u_0 = sub(load(tag, u, i + half), u_0)
+        p_0 = sub(load(tag, p1, i + half), p_0)
+        a_0 = sub(load(tag, q0, i + half), a_0)
+        b_0 = sub(load(tag, q1, i + half), b_0)
+        top = products_add(top, weight, add(mul(u_0, b_0), mul(p_0, a_0)))
+    store_sum(out, 0, products_reduce(at_0))
+    store_sum(out, 1, products_reduce(top))
+
+
+@kernel
+def fold_layer_sums(
+    tag: Any,
+    out: Any,
+    r: Any,
+    eq: Any,
+    u: Any,
+    p1: Any,
+    q0: Any,
+    q1: Any,
+    half: int,
+    start: int,
+    stop: int,
+) -> None:
+    """Bind to r, then as `layer_sums`."""
+    factor = spread(tag, r, 0)
+    at_0 = products_zero(tag)
+    top = products_zero(tag)
+    for i in range(start, stop, lanes(tag)):
+        weight = load(tag, eq, i)
+        u_0 = load(tag, u, i)
+        u_1 = load(tag, u, i + half)
+        u_0 = add(u_0, mul(sub(load(tag, u, i + 2 * half), u_0), factor))
+        u_1 = add(u_1, mul(sub(load(tag, u, i + 3 * half), u_1), factor))
+        store(u, i, u_0)
+        store(u, i + half, u_1)
+        b_0 = load(tag, q1, i)
+        b_1 = load(tag, q1, i + half)
+        b_0 = add(b_0, mul(sub(load(tag, q1, i + 2 * half), b_0), factor))
+        b_1 = add(b_1, mul(sub(load(tag, q1, i + 3 * half), b_1), factor))
+        store(q1, i, b_0)
+        store(q1, i + half, b_1)
+        low = mul(u_0, b_0)
+        high = mul(sub(u_1, u_0), sub(b_1, b_0))
+        p_0 = load(tag, p1, i)
+        p_1 = load(tag, p1, i + half)
+        p_0 = add(p_0, mul(sub(load(tag, p1, i + 2 * half), p_0), factor))
+        p_1 = add(p_1, mul(sub(load(tag, p1, i + 3 * half), p_1), factor))
+        store(p1, i, p_0)
+        store(p1, i + half, p_1)
+        a_0 = load(tag, q0, i)
+        a_1 = load(tag, q0, i + half)
+        a_0 = add(a_0, mul(sub(load(tag, q0, i + 2 * half), a_0), factor))
+        a_1 = add(a_1, mul(sub(load(tag, q0, i + 3 * half), a_1), factor))
+        store(q0, i, a_0)
+        store(q0, i + half, a_1)
+        at_0 = products_add(at_0, weight, add(low, mul(p_0, a_0)))
+        top = products_add(top, weight, add(high, mul(sub(p_1, p_0), sub(a_1, a_0))))
+    store_sum(out, 0, products_reduce(at_0))
+    store_sum(out, 1, products_reduce(top))
+
+
+@kernel
+def add_multiple(tag: Any, out: Any, a: Any, factor: Any, start: int, stop: int) -> None:
+    """out[i] += factor a[i]."""
+    scale = spread(tag, factor, 0)
+    for i in range(start, stop, lanes(tag)):
+        store(out, i, add(load(tag, out, i), mul(load(tag, a, i), scale)))
+
+
+@kernel
+def add_halves(tag: Any, out: Any, table: Any, half: int, start: int, stop: int) -> None:
+    """out[i] = table[i] + table[i + half]; out may be table."""
+    for i in range(start, stop, lanes(tag)):
+        store(out, i, add(load(tag, table, i), load(tag, table, i + half)))
+
+
+@kernel
+def fraction_sums(tag: Any, p_out: Any, q_out: Any, p: Any, q: Any, half: int, start: int, stop: int) -> None:
+    """p_out / q_out = p[i] / q[i] + p[i + half] / q[i + half], not brought to lowest terms."""
+    for i in range(start, stop, lanes(tag)):
+        a = load(tag, q, i)
+        b = load(tag, q, i + half)
+        store(p_out, i, add(mul(load(tag, p, i), b), mul(load(tag, p, i + half), a)))
+        store(q_out, i, mul(a, b))
+
+
+@kernel
+def integer_fraction_sums(
+    tag: Any, p_out: Any, q_out: Any, p: Any, q: Any, half: int, start: int, stop: int
+) -> None:
+    """`fraction_sums` of integer numerators."""
+    for i in range(start, stop, lanes(tag)):
+        a = load(tag, q, i)
+        b = load(tag, q, i + half)
+        store(q_out, i, mul(a, b))
+        total = signed_add(signed_zero(tag), load_words(tag, p, i), b)
+        store(p_out, i, signed_reduce(signed_add(total, load_words(tag, p, i + half), a)))
+
+
+@kernel
+def integer_layer_sums(
+    tag: Any, out: Any, eq: Any, p0: Any, p1: Any, q0: Any, q1: Any, half: int, start: int, stop: int
+) -> None:
+    """For integer numerators: out = sums of eq (p0 q1 + p1 q0) and of eq q0 q1, each at X = 0 and at 1 with
+    the other factor's slope: see `zkdl.arithmetic.sumcheck.round_integer_layer`."""
+    at_0 = products_zero(tag)
+    low_top = products_zero(tag)
+    high_top = products_zero(tag)
+    q_at_0 = products_zero(tag)
+    q_top = products_zero(tag)
+    for i in range(start, stop, lanes(tag)):
+        weight = load(tag, eq, i)
+        a = load(tag, q0, i)
+        b = load(tag, q1, i)
+        da = sub(load(tag, q0, i + half), a)
+        db = sub(load(tag, q1, i + half), b)
+        q_at_0 = products_add(q_at_0, weight, mul(a, b))
+        q_top = products_add(q_top, weight, mul(da, db))
+        # The slope of an integer is a difference of two: their products with da and db are summed apart.
+        first = load_words(tag, p0, i)
+        second = load_words(tag, p1, i)
+        term = signed_add(signed_add(signed_zero(tag), first, b), second, a)
+        at_0 = products_add(at_0, weight, signed_reduce(term))
+        term = signed_add(signed_add(signed_zero(tag), first, db), second, da)
+        low_top = products_add(low_top, weight, signed_reduce(term))
+        first = load_words(tag, p0, i + half)
+        second = load_words(tag, p1, i + half)
+        term = signed_add(signed_add(signed_zero(tag), first, db), second, da)
+        high_top = products_add(high_top, weight, signed_reduce(term))
+    store_sum(out, 0, products_reduce(at_0))
+    store_sum(out, 1, products_reduce(q_at_0))
+    store_sum(out, 2, products_reduce(low_top))
+    store_sum(out, 3, products_reduce(high_top))
+    store_sum(out, 4, products_reduce(q_top))
+
+
+@kernel
+def fold_integers(tag: Any, out: Any, table: Any, ends: Any, half: int, start: int, stop: int) -> None:
+    """out[i] = ends[0] table[i] + ends[1] table[i + half] for a table of integers."""
+    low = spread(tag, ends, 0)
+    high = spread(tag, ends, 1)
+    for i in range(start, stop, lanes(tag)):
+        total = signed_add(signed_zero(tag), load_words(tag, table, i), low)
+        store(out, i, signed_reduce(signed_add(total, load_words(tag, table, i + half), high)))
+
+
+@kernel
+def integer_quadratic_sums(tag: Any, out: Any, f: Any, g: Any, half: int, start: int, stop: int) -> None:
+    """For a table f of integers: out = sums over i of f[i] g[i], f[i] dg and f[i + half] dg, dg the slope."""
+    at_0 = signed_zero(tag)
+    low = signed_zero(tag)
+    high = signed_zero(tag)
+    for i in range(start, stop, lanes(tag)):
+        words = load_words(tag, f, i)
+        g0 = load(tag, g, i)
+        slope = sub(load(tag, g, i + half), g0)
+        at_0 = signed_add(at_0, words, g0)
+        low = signed_add(low, words, slope)
+        high = signed_add(high, load_words(tag, f, i + half), slope)
+    store_sum(out, 0, signed_reduce(at_0))
+    store_sum(out, 1, signed_reduce(low))
+    store_sum(out, 2, signed_reduce(high))
+
+
+@kernel
+def integer_boolean_sums(one_tag: Any, out: Any, eq: Any, f: Any, half: int, start: int, stop: int) -> None:
+    """out = sums over i of eq[i] f (f - 1) at X = 0 and of its leading coefficient, f integers."""
+    at_0 = signed_zero(one_tag)
+    top = signed_zero(one_tag)
     for i in range(start, stop):
-        e0 = load(FR_TAG, e, i)
-        e1 = load(FR_TAG, e, i + half)
-        f0 = load(FR_TAG, f, i)
-        f1 = load(FR_TAG, f, i + half)
-        g0 = load(FR_TAG, g, i)
-        g1 = load(FR_TAG, g, i + half)
-        de = sub(e1, e0)
-        df = sub(f1, f0)
-        dg = sub(g1, g0)
-        # e f is quadratic: three values give the one at -1, a + 2 c - (b - a) for the slopes' product c.
-        a = mul(e0, f0)
-        b = mul(e1, f1)
-        c = mul(de, df)
-        m = sub(add(a, c), sub(sub(b, a), c))
-        at_0 = products_add(at_0, a, g0)
-        at_1 = products_add(at_1, b, g1)
-        at_m = products_add(at_m, m, sub(g0, dg))
-        top = products_add(top, c, dg)
-    store(out, 0, products_reduce(at_0))
-    store(out, 1, products_reduce(at_1))
-    store(out, 2, products_reduce(at_m))
-    store(out, 3, products_reduce(top))
+        low = np.int64(f[i])
+        step = np.int64(f[i + half]) - low
+        miss = low * (low - 1)
+        # Bits that are right and alike, most of them, cost nothing.
+        if miss != 0:
+            at_0 = signed_add(at_0, miss, load(one_tag, eq, i))
+        if step != 0:
+            top = signed_add(top, step * step, load(one_tag, eq, i))
+    store(out, 0, signed_reduce(at_0))
+    store(out, 1, signed_reduce(top))
+
+
+@kernel
+def boolean_sums(tag: Any, out: Any, eq: Any, f: Any, half: int, start: int, stop: int) -> None:
+    """out = sums over i of eq[i] f (f - 1) at X = 0, and of its leading coefficient."""
+    at_0 = products_zero(tag)
+    top = products_zero(tag)
+    for i in range(start, stop, lanes(tag)):
+        weight = load(tag, eq, i)
+        low = load(tag, f, i)
+        step = sub(load(tag, f, i + half), low)
+        at_0 = products_add(at_0, weight, sub(mul(low, low), low))
+        top = products_add(top, weight, mul(step, step))
+    store_sum(out, 0, products_reduce(at_0))
+    store_sum(out, 1, products_reduce(top))

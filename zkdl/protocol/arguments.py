@@ -1,15 +1,14 @@
-"""The building blocks of the protocol: committed sumcheck, quadratic relation, inner product.
+"""The building blocks of the protocol: committed sumcheck, inner product, random combination.
 
-Each is one function over a `Channel`, run by both sides. Nothing leaves the prover but Pedersen
-commitments and masked answers, so each is zero-knowledge when challenges are honest; soundness
-follows from the binding of the commitments (discrete logarithm in G1, random oracle for the
-challenges).
+Each is one function run by both sides. Nothing leaves the prover but Pedersen commitments and masked
+answers, so each is zero-knowledge when challenges are honest; soundness follows from the binding of
+the commitments (discrete logarithm in G1, random oracle for the challenges).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,108 +17,103 @@ from zkdl.errors import Reason
 from zkdl.protocol.channel import Channel, FoldTranscript, Handle, Vector
 from zkdl.protocol.transcript import FR_MODULUS as R
 
+T = TypeVar("T")
+_HALF = pow(2, -1, R)
+
 
 class Rounds(Protocol):
     """What a prover brings to a sumcheck."""
 
-    def coefficients(self) -> list[int]:
-        """Coefficients (constant first) of the current round polynomial."""
+    def coefficients(self, claim: int) -> list[int]:
+        """Coefficients (constant first) of the current round polynomial, of which ``claim`` is the sum."""
 
     def bind(self, challenge: int) -> None:
         """Fix the highest free variable."""
 
 
+class Speaker(Protocol):
+    """What a sumcheck needs of a channel; a `Channel` and a `Ledger` both have it."""
+
+    def challenge(self, label: str) -> int: ...
+
+    def note(self, label: str, numerator: int) -> None: ...
+
+    def compute(self, work: Callable[[], T]) -> T | None: ...
+
+    def scalars(
+        self, label: str, count: int, values: Callable[[], Sequence[int]] | None = None
+    ) -> list[Handle]: ...
+
+    def value(self, handle: Handle) -> int: ...
+
+
 def sumcheck(
-    ch: Channel,
+    ch: Speaker,
     label: str,
     claim: Handle,
     num_vars: int,
     degree: int,
     rounds: Callable[[], Rounds],
+    eq: Sequence[int] = (),
 ) -> tuple[list[int], Handle]:
-    """Reduce "f sums to ``claim`` over the cube" to "f equals the returned handle at the point".
+    """Reduce "eq(r, x) f(x) sums to ``claim`` over the cube" to "f equals the returned handle at the point".
 
-    Round polynomials g(X) = c_0 + ... + c_k X^k are committed by their coefficients except c_1,
-    which both sides derive from g(0) + g(1) = claim: a round then needs no proof of its own. The
-    highest variable is bound first, so that instances with fewer variables, taken as zero
-    wherever an extra variable is one, share the low coordinates of the point.
+    r are the coordinates ``eq``, of the lowest variables; without them it is the plain sum of f. The
+    highest variable is bound first, so that instances with fewer variables, taken as zero wherever an
+    extra variable is one, share the low coordinates of the point.
+
+    Round j speaks of t(X) = sum over x' of eq(r', x') f(.., X, x'), with the challenges so far above X
+    and r' the coordinates of x': the factor eq(r_j, X) is left out because both sides know it, and the
+    factors of bound variables because the claim is carried on without them. So t has the degree of f
+    alone, and what has to hold is
+
+        (1 - r_j) t(0) + r_j t(1) = claim,   that is   c_0 + r_j (c_1 + ... + c_k) = claim
+
+    (t(0) + t(1) = claim where there is no r_j). All coefficients but c_0 are committed; c_0 is whatever
+    makes the relation true. It comes out without a division, so r_j = 0 and r_j = 1 are no exception,
+    and a round needs no proof of its own. The next claim is t at the challenge.
+
+    If a claim is false, t differs from the true polynomial, which obeys the same relation with the true
+    claim, and the next claim is true for at most ``degree`` of the r challenges.
 
     Args:
         claim: handle of the claimed sum.
         num_vars: number of rounds.
-        degree: bound k on the degree of every round polynomial, at least 2.
+        degree: bound k on the degree of every t.
         rounds: makes the prover's tables; called on the prover's side only.
+        eq: coordinates r_0, r_1, ... of the eq factor, at most ``num_vars``.
 
     Returns:
         The point (least significant variable first) and the handle of the final claim.
 
-    *Transcript*: per round, ``degree`` commitments (c_0, c_2, ..., c_k), then one challenge.
+    *Transcript*: per round, c_1, ..., c_k, then one challenge.
 
-    Source: Cramer and Damgard (1998) for sumchecks on commitments; Wahby et al., Hyrax (2018).
-    Soundness error ``num_vars * degree / r`` besides binding.
+    Source: Cramer and Damgard (1998) for sumchecks on commitments; Wahby et al., Hyrax (2018); Gruen
+    (2024) for the eq factor. Soundness error ``num_vars * degree / r`` besides binding.
     """
     ch.note(label, num_vars * degree)
     tables = ch.compute(rounds)
     point: list[int] = []
     for k in range(num_vars):
 
-        def sent() -> Sequence[int]:
+        def sent(claim: Handle = claim) -> Sequence[int]:
             assert tables is not None
-            c = tables.coefficients()
-            c += [0] * (degree + 1 - len(c))
-            return [c[0], *c[2:]]
+            c = tables.coefficients(ch.value(claim))
+            return [*c[1:], *([0] * (degree + 1 - len(c)))]
 
-        c0, *higher = ch.scalars(f"{label}/round", degree, sent)
+        higher = ch.scalars(f"{label}/round", degree, sent)
         r = ch.challenge(f"{label}/r{k}")
-        c1 = claim - 2 * c0
-        for c in higher:
-            c1 = c1 - c
-        claim = c0 + r * c1
-        power = r
+        variable = num_vars - 1 - k
+        weight = eq[variable] if variable < len(eq) else _HALF
+        claim = claim if variable < len(eq) else _HALF * claim
+        power = 1
         for c in higher:
             power = power * r % R
-            claim = claim + power * c
+            claim = claim + (power - weight) % R * c
         if tables is not None:
             tables.bind(r)
         point.append(r)
     return point[::-1], claim
-
-
-def quadratic(
-    ch: Channel,
-    label: str,
-    terms: Sequence[tuple[int, Handle, Handle]],
-    target: Handle,
-    reason: Reason | None = None,
-) -> None:
-    """Prove sum_i k_i a_i b_i = target for committed a_i, b_i and public k_i.
-
-    Three moves: a mask x of every distinct left factor and a commitment to sum k x b; a challenge
-    e; the masked factors z = e a + x, with which the verifier scales the right factors itself:
-    sum k z b - cross - e target is then a commitment to zero, of which the prover sends the
-    blinding. Put the factor that occurs more often on the left. With no terms it proves that
-    ``target`` is a commitment to zero. ``reason`` is what a failure means, by default that of the
-    section.
-
-    *Transcript*: one mask per distinct left factor, the cross term; the challenge; per left factor
-    its masked value and blinding; the blinding of the equation. Special soundness from two
-    transcripts; perfect zero knowledge for an honest verifier.
-    """
-    ch.note(label, 1)
-    factors = {id(a): a for _, a, _ in terms}
-    masks = ch.scalars(f"{label}/mask", len(factors))
-    mask_of = dict(zip(factors, masks, strict=True))
-
-    def cross_term() -> list[int]:
-        return [sum(k * ch.value(mask_of[id(a)]) * ch.value(b) for k, a, b in terms) % R]
-
-    (cross,) = ch.scalars(f"{label}/cross", 1, cross_term)
-    e = ch.challenge(f"{label}/e")
-    opened = {key: ch.reveal(f"{label}/factor", e * a + mask_of[key], reason) for key, a in factors.items()}
-    rest = -e % R * target - cross
-    for k, a, b in terms:
-        rest = rest + k * opened[id(a)] % R * b
-    ch.reveal_as(f"{label}/equation", rest, 0, reason)
 
 
 def inner_product(
@@ -161,7 +155,7 @@ def inner_product(
     ch.fold_end(reason, label, argument)
 
 
-def random_combination(ch: Channel, label: str, handles: Sequence[Handle]) -> tuple[list[int], Handle]:
+def random_combination(ch: Speaker, label: str, handles: Sequence[Handle]) -> tuple[list[int], Handle]:
     """Draw a challenge c; return its powers 1, c, c^2, ... and sum_k c^k handle_k."""
     ch.note(label, len(handles) - 1)
     challenge = ch.challenge(label)

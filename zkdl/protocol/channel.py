@@ -27,10 +27,14 @@ Array = NDArray[np.uint64]
 Handle = Any
 Vector = Any
 Rows = Any
+Message = Any
 
 POINT_BYTES = 48
 SCALAR_BYTES = 32
 """Sizes on the wire: a compressed point, a scalar."""
+
+MESSAGE_WIDTH = 16
+"""Field elements that one message commitment holds at most."""
 
 
 class Section(StrEnum):
@@ -79,7 +83,18 @@ class Channel(Protocol):
     def scalars(
         self, label: str, count: int, values: Callable[[], Sequence[int]] | None = None
     ) -> list[Handle]:
-        """Send commitments to field elements; without ``values`` to uniform random ones (masks)."""
+        """Send a commitment to each of some field elements; without ``values`` to uniform random ones."""
+
+    def message(
+        self, label: str, count: int, values: Sequence[int] | None = None
+    ) -> tuple[Message, list[int] | None]:
+        """Send one commitment to up to `MESSAGE_WIDTH` field elements, without ``values`` uniform ones.
+
+        Returns the message and, on the prover's side only, its entries.
+        """
+
+    def join(self, messages: Sequence[Message], weights: Array) -> Vector:
+        """The combination sum_i weights_i message_i, weights of shape (messages, 4)."""
 
     def rows(self, label: str, count: int, matrix: Callable[[], NDArray[np.integer]] | None = None) -> Rows:
         """Send commitments to rows of integers."""
@@ -99,11 +114,8 @@ class Channel(Protocol):
     def value(self, handle: Handle) -> int:
         """The committed value; on the prover's side only."""
 
-    def reveal(self, label: str, handle: Handle, reason: Reason | None = None) -> int:
-        """Open a handle in the clear; only behind a mask."""
-
     def reveal_as(self, label: str, handle: Handle, value: int, reason: Reason | None = None) -> None:
-        """Open a handle to a value that both sides know; only behind a mask."""
+        """Open a handle to a value that both sides know."""
 
     def fold_start(self, vector: Vector, weights: Array, claim: Handle, base: int) -> Any:
         """The prover's state of an inner-product argument."""

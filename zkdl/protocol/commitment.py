@@ -57,6 +57,28 @@ def commit_values(values: Elements, blinds: Elements) -> Points:
     return za.g1.add(_value_table().mul(values), _blind_table().mul(blinds))
 
 
+@lru_cache(maxsize=4)
+def _slot_table(slot: int) -> za.FixedBase:
+    return za.FixedBase(row_bases(slot + 1)[slot:])
+
+
+def commit_message(values: Elements, blind: Elements) -> Points:
+    """Commit to a few field elements at once: (n, 4) values on the first n row bases, (1, 4) blind.
+
+    Returns:
+        (1, 12), one point.
+    """
+    n = len(values)
+    if n > 3:
+        bases = np.concatenate([row_bases(n), blind_base()])
+        return za.msm(bases, np.concatenate([values, blind]))
+    # Messages of three come by the hundred: rounds of sumchecks.
+    point = _blind_table().mul(blind)
+    for slot in range(n):
+        point = za.g1.add(point, _slot_table(slot).mul(values[slot : slot + 1]))
+    return point
+
+
 def commit_rows(matrix: NDArray[np.integer], blinds: Elements) -> Points:
     """Commit to each row of an integer matrix.
 

@@ -20,14 +20,18 @@ from __future__ import annotations
 
 from zkdl import arithmetic as za
 from zkdl.errors import Reason
-from zkdl.protocol.arguments import quadratic, sumcheck
-from zkdl.protocol.channel import Channel, Handle, Section
+from zkdl.protocol.arguments import random_combination, sumcheck
+from zkdl.protocol.channel import Section
 from zkdl.protocol.claims import BlockPart, Claims, DataPart, Part
 from zkdl.protocol.instance import Instance
+from zkdl.protocol.ledger import Ledger, Linear, total
 from zkdl.protocol.points import LookupChallenges
-from zkdl.protocol.publics import eq, eq_index, prefix
+from zkdl.protocol.publics import eq_index, prefix
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.work import Work
+
+Relation = tuple[list[tuple[int, Linear, Linear]], Linear]
+"""Products and the target that they have to add up to."""
 
 TREES = ("cells", "data", "table")
 """The three fraction sums: cells, numbers of the used records, table entries."""
@@ -41,8 +45,8 @@ def tree_vars(instance: Instance, tree: str) -> int:
 
 
 def _leaf_claims(
-    instance: Instance, claims: Claims, tree: str, c: LookupChallenges, point: list[int], p: Handle, q: Handle
-) -> Handle:
+    instance: Instance, claims: Claims, tree: str, c: LookupChallenges, point: list[int], p: Linear, q: Linear
+) -> Linear:
     """Hand leaf claims to the opening; returns what must be zero of a public numerator."""
     if tree == "table":
         claims.add(p, [BlockPart("multiplicities", None, 1, tuple(point))])
@@ -84,12 +88,13 @@ def _table_at(instance: Instance, c: LookupChallenges, point: list[int]) -> int:
     return (out + (1 - rest) * (c.alpha - c.beta * first)) % R
 
 
-def range_lookup(ch: Channel, instance: Instance, claims: Claims, work: Work | None) -> None:
+def range_lookup(ch: Ledger, instance: Instance, claims: Claims, work: Work | None) -> None:
     """Prove that every cell and every number of a used record lies in its range.
 
     *Transcript*: alpha and beta; the roots and the inverses of their denominators with two closing
-    relations; per layer of the trees the combination, the rounds, four evaluations per tree, a
-    closing relation and the challenge that joins the halves; last, the public leaf values.
+    relations; per layer of the trees the combination, the rounds, four evaluations per tree and the
+    challenge that joins the halves; a random combination of the relations that close the layers; last,
+    the public leaf values.
     """
     ch.section(Section.RANGES)
     c = LookupChallenges(ch.challenge("lookup/alpha"), ch.challenge("lookup/beta"))
@@ -99,17 +104,15 @@ def range_lookup(ch: Channel, instance: Instance, claims: Claims, work: Work | N
     ch.note("lookup/identity", 2 * leaves)
     ch.compute(lambda: work.lookup_start(c))  # type: ignore[union-attr]
     roots = ch.scalars("lookup/roots", 3 * len(TREES), lambda: work.lookup_roots())  # type: ignore[union-attr]
-    state: dict[str, tuple[Handle, Handle]] = {}
-    inverses: dict[str, Handle] = {}
+    state: dict[str, tuple[Linear, Linear]] = {}
+    inverses: dict[str, Linear] = {}
     for k, tree in enumerate(TREES):
         p, q, inverses[tree] = roots[3 * k : 3 * k + 3]
         state[tree] = (p, q)
     one = 0 * roots[0] + 1
-    for tree in TREES:
-        quadratic(ch, f"lookup/inverse/{tree}", [(1, state[tree][1], inverses[tree])], one)
+    _combined(ch, "lookup/inverse", [([(1, state[tree][1], inverses[tree])], one) for tree in TREES])
     signs = {"cells": 1, "data": 1, "table": R - 1}
-    quadratic(
-        ch,
+    ch.require(
         "lookup/sum",
         [(signs[t], state[t][0], inverses[t]) for t in TREES],
         0 * roots[0],
@@ -117,62 +120,69 @@ def range_lookup(ch: Channel, instance: Instance, claims: Claims, work: Work | N
     )
 
     point: list[int] = []
-    public: list[Handle] = []
+    public: list[Relation] = []
+    closing: list[Relation] = []
     for layer in range(max(tree_vars(instance, tree) for tree in TREES)):
         active = [tree for tree in TREES if tree_vars(instance, tree) > layer]
-        point = _layer(ch, layer, point, active, state, work)
+        point, relation = _layer(ch, layer, point, active, state, work)
+        closing.append(relation)
         for tree in active:
             if tree_vars(instance, tree) == layer + 1:
-                public.append(_leaf_claims(instance, claims, tree, c, point, *state[tree]))
-    ch.note("lookup/leaves", len(TREES) - 1)
-    gamma, power, total = ch.challenge("lookup/leaves"), 1, 0 * roots[0]
-    for handle in public:
-        total, power = total + power * handle, power * gamma % R
-    quadratic(ch, "lookup/leaves", [], total)
+                public.append(([], _leaf_claims(instance, claims, tree, c, point, *state[tree])))
+    _combined(ch, "lookup/layers", closing)
+    _combined(ch, "lookup/leaves", public)
+
+
+def _combined(ch: Ledger, label: str, relations: list[Relation]) -> None:
+    """Demand several relations by one random combination of them."""
+    powers, target = random_combination(ch, label, [goal for _, goal in relations])
+    terms = [
+        (power * k % R, a, b)
+        for power, (products, _) in zip(powers, relations, strict=True)
+        for k, a, b in products
+    ]
+    ch.require(label, terms, target)
 
 
 def _layer(
-    ch: Channel,
+    ch: Ledger,
     layer: int,
     point: list[int],
     active: list[str],
-    state: dict[str, tuple[Handle, Handle]],
+    state: dict[str, tuple[Linear, Linear]],
     work: Work | None,
-) -> list[int]:
-    """Claims on layer ``layer`` (2^layer fractions) become claims on the next; returns their point."""
+) -> tuple[list[int], Relation]:
+    """Claims on layer ``layer`` (2^layer fractions) become claims on the next.
+
+    Returns their point and the relation that closes the sumcheck between them.
+    """
     lam = ch.challenge("lookup/combine")
     ch.note(f"lookup/{layer}/combine", 2 * len(active))
     coefs: dict[str, tuple[int, int]] = {}
-    claim, power = None, 1
+    power = 1
     for tree in active:
         coefs[tree] = (power, power * lam % R)
-        p, q = state[tree]
-        part = coefs[tree][0] * p + coefs[tree][1] * q
-        claim = part if claim is None else claim + part
         power = coefs[tree][1] * lam % R
+    claim = total(pair for tree in active for pair in zip(coefs[tree], state[tree], strict=True))
     rho, end = sumcheck(
         ch,
         f"lookup/{layer}",
         claim,
         layer,
-        3,
+        2,
         lambda: work.lookup_rounds(layer, point, coefs),  # type: ignore[union-attr]
+        point,
     )
     values = ch.scalars(
         f"lookup/{layer}/values",
         4 * len(active),
         lambda: [v for tree in active for v in work.lookup_values(tree)],  # type: ignore[union-attr]
     )
-    weight = eq(point, rho)
     terms = []
-    halves: dict[str, list[Handle]] = {}
-    for k, tree in enumerate(active):
-        p0, p1, q0, q1 = halves[tree] = values[4 * k : 4 * k + 4]
-        a, b = (weight * coef % R for coef in coefs[tree])
-        terms += [(1, q1, a * p0 + b * q0), (a, q0, p1)]
-    quadratic(ch, f"lookup/{layer}/final", terms, end)
     mu = ch.challenge("lookup/join")
-    for tree in active:
-        p0, p1, q0, q1 = halves[tree]
+    for k, tree in enumerate(active):
+        p0, p1, q0, q1 = values[4 * k : 4 * k + 4]
+        a, b = coefs[tree]
+        terms += [(1, q1, a * p0 + b * q0), (a, q0, p1)]
         state[tree] = (p0 + mu * (p1 - p0), q0 + mu * (q1 - q0))
-    return [*rho, mu]
+    return [*rho, mu], (terms, end)

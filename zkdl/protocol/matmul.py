@@ -5,20 +5,21 @@ For random (tau_b, tau_t) and y, with y_l the first coordinates of y for width d
     Z_l(tau, y_l) = sum_t eq(tau_t, t) [ sum_x A_{l-1}(t, tau_b, x) W_l(t, x, y_l) + 2^f bias_l(t, y_l) ]
     H_l(tau, y_l) = sum_t eq(tau_t, t)   sum_k G_{l+1}(t, tau_b, k) W_{l+1}(t, y_l, k)
 
-The left sides are linear in the cells (F2, B2). One sumcheck of degree three over (t, x) proves a
-random combination of all of them; narrower layers join in later rounds.
+The left sides are linear in the cells (F2, B2). One sumcheck of degree two over (t, x), with eq(tau_t, t)
+as its factor, proves a random combination of all of them; narrower layers join in later rounds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zkdl.protocol.arguments import quadratic, random_combination, sumcheck
-from zkdl.protocol.channel import Channel, Handle, Section
+from zkdl.protocol.arguments import random_combination, sumcheck
+from zkdl.protocol.channel import Handle, Section
 from zkdl.protocol.claims import BlockPart, Claims, Part
 from zkdl.protocol.instance import Instance
+from zkdl.protocol.ledger import Ledger
 from zkdl.protocol.points import MatmulPoints
-from zkdl.protocol.publics import eq, prefix
+from zkdl.protocol.publics import prefix
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.work import Work
 
@@ -67,7 +68,7 @@ def _pre_gradient(instance: Instance, layer: int, points: MatmulPoints) -> tuple
 
 
 def claimed_scalars(
-    ch: Channel,
+    ch: Ledger,
     claims: Claims,
     label: str,
     functionals: Sequence[tuple[list[Part], int]],
@@ -93,11 +94,11 @@ def padding_factor(point: Sequence[int], num_vars: int) -> int:
     return out
 
 
-def matmul(ch: Channel, instance: Instance, claims: Claims, work: Work | None) -> MatmulPoints:
+def matmul(ch: Ledger, instance: Instance, claims: Claims, work: Work | None) -> MatmulPoints:
     """Prove the matrix products; leaves claims on A, G, W and biases.
 
     *Transcript*: tau and y; Z_l and H_l; the combination; the rounds; the five families of
-    evaluations; the quadratic relation that closes the sumcheck.
+    evaluations; the relation that closes the sumcheck.
     """
     ch.section(Section.MATMUL)
     last, vars_ = instance.num_layers, instance.width_vars
@@ -114,7 +115,8 @@ def matmul(ch: Channel, instance: Instance, claims: Claims, work: Work | None) -
     p.powers, claim = random_combination(ch, "matmul/combine", products)
 
     num_vars = instance.step_vars + max(vars_)
-    point, final = sumcheck(ch, "matmul", claim, num_vars, 3, lambda: work.matmul_rounds(p))  # type: ignore[union-attr]
+    rounds = lambda: work.matmul_rounds(p)  # type: ignore[union-attr]
+    point, final = sumcheck(ch, "matmul", claim, num_vars, 2, rounds, p.tau_t)
     p.rho_t, p.rho = point[: instance.step_vars], point[instance.step_vars :]
 
     families: list[tuple[str, dict[int, Handle], list[int]]] = [
@@ -133,10 +135,8 @@ def matmul(ch: Channel, instance: Instance, claims: Claims, work: Work | None) -
         )
         handles.update(zip(members, sent, strict=True))
 
-    step_eq = eq(p.tau_t, p.rho_t)
-
     def factor(width_vars: int) -> int:
-        return step_eq * padding_factor(point, instance.step_vars + width_vars) % R
+        return padding_factor(point, instance.step_vars + width_vars)
 
     terms = [
         (p.powers[layer - 1] * factor(vars_[layer - 1]) % R, p.forward[layer - 1], p.weight[layer])
@@ -154,7 +154,7 @@ def matmul(ch: Channel, instance: Instance, claims: Claims, work: Work | None) -
         constant = bias_factor(instance, p) * prefix(p.rho_t, instance.statement.steps) % R * factor(0) % R
         for layer in layers:
             final = final - p.powers[layer - 1] * constant % R * p.bias[layer]
-    quadratic(ch, "matmul/final", terms, final)
+    ch.require("matmul/final", terms, final)
     return p
 
 

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 from zkdl import arithmetic as za
 from zkdl.errors import Reason
-from zkdl.protocol.arguments import inner_product, quadratic, random_combination, sumcheck
-from zkdl.protocol.channel import Channel, Rows, Section
+from zkdl.protocol.arguments import inner_product, random_combination, sumcheck
+from zkdl.protocol.channel import Rows, Section
 from zkdl.protocol.claims import BlockPart, Claims, Part
 from zkdl.protocol.instance import Instance
 from zkdl.protocol.layout import log2_ceil
+from zkdl.protocol.ledger import Ledger
 from zkdl.protocol.matmul import padding_factor
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.work import Work
@@ -57,13 +58,12 @@ def _weights_at(
     return out
 
 
-def opening(
-    ch: Channel, instance: Instance, claims: Claims, rows: dict[str, Rows], work: Work | None
-) -> None:
+def opening(ch: Ledger, instance: Instance, claims: Claims, rows: dict[str, Rows], work: Work | None) -> None:
     """Settle every claim against the commitments.
 
-    *Transcript*: the combination; the rounds; one evaluation per polynomial and the proof that
-    they fit; per group the combination and the inner-product argument.
+    *Transcript*: the combination; the rounds; one evaluation per polynomial and the relation that
+    they fit; the settling of the ledger, to which nothing is added any more; per group the combination
+    and the inner-product argument.
     """
     ch.section(Section.OPENING)
     grouped = groups(instance)
@@ -79,7 +79,8 @@ def opening(
         2,
         lambda: work.opening_rounds(entries, polys),  # type: ignore[union-attr]
     )
-    values = ch.scalars(
+    # Single commitments: an inner product needs its claim in one of its own.
+    values = ch.channel.scalars(
         "opening/values",
         len(polys),
         lambda: [work.opening_value(poly) for poly in polys],  # type: ignore[union-attr]
@@ -88,8 +89,9 @@ def opening(
     weights = _weights_at(instance, entries, polys, point)
     for poly in polys:
         factor = padding_factor(point, poly_vars(instance, poly))
-        end = end - factor * weights[poly] % R * by_poly[poly]
-    quadratic(ch, "opening/final", [], end)
+        end = end - factor * weights[poly] % R * ch.lift(by_poly[poly])
+    ch.require("opening/final", [], end)
+    ch.settle(work.product_rounds if work is not None else None)
 
     row_bits = instance.statement.row_bits
     columns = za.multilinear.eq_table(point[:row_bits])
@@ -100,10 +102,10 @@ def opening(
         for poly in members:
             eq_rows = za.multilinear.eq_table(point[row_bits : poly_vars(instance, poly)])
             live = slice(len(instance.used_records)) if poly == "data" else instance.stack(poly).live_rows
-            folded = power * ch.combine(rows[poly], eq_rows[live])
+            folded = power * ch.channel.combine(rows[poly], eq_rows[live])
             vector = folded if vector is None else vector + folded
             value = power * by_poly[poly] if value is None else value + power * by_poly[poly]
             power = power * chi % R
         # A record is shorter than a row, so fewer bases are enough to open it.
         length = 1 << log2_ceil(instance.data_columns) if members == ("data",) else len(columns)
-        inner_product(ch, reason, f"opening/{reason}", vector, columns[:length], value)
+        inner_product(ch.channel, reason, f"opening/{reason}", vector, columns[:length], value)

@@ -4,26 +4,27 @@ At a random point z, for every block k of bit width n_k and gamma drawn after th
 
     sum_k gamma^k sum_i 2^i bit_{k,i}(z) = sum_k gamma^k (block_k(z) + offset_k(z))
 
-is linear in committed polynomials, and b(b - 1) = 0 for all bits is one sumcheck of degree three.
-Numbers of a record are signed and enter with the offset 2^(q_f - 1). Padding is checked with the
+is linear in committed polynomials, and b(b - 1) = 0 for all bits is one sumcheck of degree two with an eq
+factor. Numbers of a record are signed and enter with the offset 2^(q_f - 1). Padding is checked with the
 rest. This is the paper's way: slow, simple, the baseline.
 """
 
 from __future__ import annotations
 
 from zkdl import arithmetic as za
-from zkdl.protocol.arguments import quadratic, sumcheck
-from zkdl.protocol.channel import Channel, Section
+from zkdl.protocol.arguments import sumcheck
+from zkdl.protocol.channel import Section
 from zkdl.protocol.claims import BlockPart, Claims, DataPart, Part
 from zkdl.protocol.instance import DATA_BLOCK, Instance
 from zkdl.protocol.layout import log2_ceil
+from zkdl.protocol.ledger import Ledger
 from zkdl.protocol.matmul import claimed_scalars
-from zkdl.protocol.publics import eq, prefix
+from zkdl.protocol.publics import prefix
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.work import Work
 
 
-def _recomposition(ch: Channel, instance: Instance) -> tuple[list[Part], list[Part], int]:
+def _recomposition(ch: Ledger, instance: Instance) -> tuple[list[Part], list[Part], int]:
     """Parts of both sides at a random point, and the offset of the records."""
     settings = instance.statement.settings
     z = ch.challenges("ranges/z", instance.batch_vars + instance.step_vars + max(instance.width_vars))
@@ -49,7 +50,7 @@ def _recomposition(ch: Channel, instance: Instance) -> tuple[list[Part], list[Pa
     return cells, bits, (power << (width - 1)) * real % R
 
 
-def range_bits(ch: Channel, instance: Instance, claims: Claims, work: Work | None) -> None:
+def range_bits(ch: Ledger, instance: Instance, claims: Claims, work: Work | None) -> None:
     """Prove that every cell lies in its range.
 
     *Transcript*: z and gamma; both sides of the recomposition and a proof that they agree; the
@@ -58,14 +59,13 @@ def range_bits(ch: Channel, instance: Instance, claims: Claims, work: Work | Non
     ch.section(Section.RANGES)
     cells, bits, offset = _recomposition(ch, instance)
     left, right = claimed_scalars(ch, claims, "ranges/recompose", [(bits, 0), (cells, 0)], work)
-    quadratic(ch, "ranges/recompose", [], left - right - offset)
+    ch.require("ranges/recompose", [], left - right - offset)
 
     r = ch.challenges("ranges/r", instance.bits.num_vars)
     ch.note("ranges/point", len(r))
     zero = 0 * left
-    point, end = sumcheck(ch, "ranges", zero, len(r), 3, lambda: work.booleanity_rounds(r))  # type: ignore[union-attr]
+    point, end = sumcheck(ch, "ranges", zero, len(r), 2, lambda: work.booleanity_rounds(r), r)  # type: ignore[union-attr]
     (bit,) = claimed_scalars(
         ch, claims, "ranges/bit", [([BlockPart("bits", None, 1, tuple(point))], 0)], work
     )
-    weight = eq(r, point)
-    quadratic(ch, "ranges/final", [(weight, bit, bit)], end + weight * bit)
+    ch.require("ranges/final", [(1, bit, bit)], end + bit)

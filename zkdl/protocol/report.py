@@ -71,6 +71,13 @@ class CountingChannel:
         self._count(POINT_BYTES * count)
         return [_Counted() for _ in range(count)]
 
+    def message(self, label: str, count: int, values: Any = None) -> tuple[_Counted, None]:
+        self._count(POINT_BYTES)
+        return _Counted(), None
+
+    def join(self, messages: Any, weights: NDArray[np.uint64]) -> _Counted:
+        return _Counted()
+
     def rows(self, label: str, count: int, matrix: Any = None) -> _Counted:
         self._count(POINT_BYTES * count)
         return _Counted()
@@ -91,10 +98,6 @@ class CountingChannel:
 
     def value(self, handle: _Counted) -> int:
         return 0
-
-    def reveal(self, label: str, handle: _Counted, reason: Reason | None = None) -> int:
-        self._count(2 * SCALAR_BYTES)
-        return 1
 
     def reveal_as(self, label: str, handle: _Counted, value: int, reason: Reason | None = None) -> None:
         self._count(SCALAR_BYTES)

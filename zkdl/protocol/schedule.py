@@ -5,6 +5,7 @@ from __future__ import annotations
 from zkdl.protocol.channel import Channel, Section
 from zkdl.protocol.claims import Claims
 from zkdl.protocol.instance import Instance
+from zkdl.protocol.ledger import Ledger
 from zkdl.protocol.lookup import range_lookup
 from zkdl.protocol.matmul import matmul
 from zkdl.protocol.opening import opening
@@ -13,7 +14,7 @@ from zkdl.protocol.update import update
 from zkdl.protocol.work import Work
 from zkdl.protocol.zkrelu import zkrelu
 
-PROTOCOL = b"zkdl/1"
+PROTOCOL = b"zkdl/2"
 
 
 def run(ch: Channel, instance: Instance, work: Work | None) -> None:
@@ -24,7 +25,7 @@ def run(ch: Channel, instance: Instance, work: Work | None) -> None:
 
     *Transcript*: the statement's canonical bytes and the name of the range argument come before
     anything else; then commitments to the cells and to bits or multiplicities; then the arguments
-    in the order of `Section`.
+    in the order of `Section`, with their messages in one ledger, which the opening settles.
     """
     ch.absorb("statement", instance.statement.canonical_bytes())
     ch.absorb("ranges", instance.ranges.encode())
@@ -33,10 +34,10 @@ def run(ch: Channel, instance: Instance, work: Work | None) -> None:
     for poly in ("cells", instance.range_poly):
         count = len(instance.stack(poly).live_rows)
         rows[poly] = ch.rows(poly, count, lambda poly=poly: work.rows(poly))  # type: ignore[union-attr,misc]
-    claims = Claims()
-    products = matmul(ch, instance, claims, work)
-    updates = update(ch, instance, claims, products, work)
-    zkrelu(ch, instance, claims, updates, work)
+    claims, ledger = Claims(), Ledger(ch)
+    products = matmul(ledger, instance, claims, work)
+    updates = update(ledger, instance, claims, products, work)
+    zkrelu(ledger, instance, claims, updates, work)
     argument = range_bits if instance.ranges == "bits" else range_lookup
-    argument(ch, instance, claims, work)
-    opening(ch, instance, claims, rows, work)
+    argument(ledger, instance, claims, work)
+    opening(ledger, instance, claims, rows, work)

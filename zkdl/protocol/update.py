@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkdl import arithmetic as za
-from zkdl.protocol.arguments import quadratic, random_combination, sumcheck
-from zkdl.protocol.channel import Channel, Handle, Section
+from zkdl.protocol.arguments import random_combination, sumcheck
+from zkdl.protocol.channel import Handle, Section
 from zkdl.protocol.claims import BlockPart, Claims, Part
 from zkdl.protocol.instance import Instance
+from zkdl.protocol.ledger import Ledger
 from zkdl.protocol.matmul import claimed_scalars
 from zkdl.protocol.points import MatmulPoints, UpdatePoints
 from zkdl.protocol.publics import Point, less_than
@@ -100,12 +101,12 @@ def _final_functionals(instance: Instance, y: list[int], rho: list[int]) -> list
 
 
 def update(
-    ch: Channel, instance: Instance, claims: Claims, matmul: MatmulPoints, work: Work | None
+    ch: Ledger, instance: Instance, claims: Claims, matmul: MatmulPoints, work: Work | None
 ) -> UpdatePoints:
     """Prove the updates; leaves claims on A and G at sigma.
 
     *Transcript*: the final differences at (rho, y); the combination; the rounds; four families of
-    evaluations; the quadratic relation that closes the sumcheck.
+    evaluations; the relation that closes the sumcheck.
     """
     ch.section(Section.UPDATE)
     last, vars_ = instance.num_layers, instance.width_vars
@@ -158,5 +159,5 @@ def update(
             end = end - coef * backward
         else:
             products.append((coef, by_family[term.forward[0]][term.forward[1]], backward))
-    quadratic(ch, "update/final", products, end)
+    ch.require("update/final", products, end)
     return p

@@ -19,6 +19,9 @@ class Work(Protocol):
     def rows(self, poly: str) -> NDArray[np.integer]:
         """Integer rows of ``cells`` or ``bits`` to commit."""
 
+    def product_rounds(self, left: Sequence[int], right: Sequence[int]) -> Rounds:
+        """The inner product of two lists of field elements, as long as a power of two."""
+
     def evaluate(self, parts: Sequence[Part]) -> int:
         """Value of a linear functional of the committed polynomials."""
 

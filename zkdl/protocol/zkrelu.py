@@ -11,10 +11,11 @@ claims go to the opening as they are.
 
 from __future__ import annotations
 
-from zkdl.protocol.arguments import quadratic, random_combination, sumcheck
-from zkdl.protocol.channel import Channel, Handle, Section
+from zkdl.protocol.arguments import random_combination, sumcheck
+from zkdl.protocol.channel import Handle, Section
 from zkdl.protocol.claims import BlockPart, Claims, DataPart, Part, batch_rows
 from zkdl.protocol.instance import Instance
+from zkdl.protocol.ledger import Ledger
 from zkdl.protocol.matmul import claimed_scalars, padding_factor, rescaled_parts
 from zkdl.protocol.points import ReluPoints, UpdatePoints
 from zkdl.protocol.publics import eq
@@ -69,11 +70,11 @@ def _claim_ends(instance: Instance, claims: Claims, update: UpdatePoints) -> Non
         claims.add(handle, parts)
 
 
-def zkrelu(ch: Channel, instance: Instance, claims: Claims, update: UpdatePoints, work: Work | None) -> None:
+def zkrelu(ch: Ledger, instance: Instance, claims: Claims, update: UpdatePoints, work: Work | None) -> None:
     """Reduce every claim on A and G to cells and records.
 
-    *Transcript*: the combination; the rounds; P_l, S_l and the H' cells at zeta; the quadratic
-    relation that closes the sumcheck. Nothing at all when there is no hidden layer.
+    *Transcript*: the combination; the rounds; P_l, S_l and the H' cells at zeta; the relation
+    that closes the sumcheck. Nothing at all when there is no hidden layer.
     """
     ch.section(Section.ZKRELU)
     _claim_ends(instance, claims, update)
@@ -116,4 +117,4 @@ def zkrelu(ch: Channel, instance: Instance, claims: Claims, update: UpdatePoints
             )
             combined = combined + weight % R * value
         terms.append((factor, active, combined))
-    quadratic(ch, "zkrelu/final", terms, end)
+    ch.require("zkrelu/final", terms, end)

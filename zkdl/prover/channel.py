@@ -11,8 +11,14 @@ from numpy.typing import NDArray
 
 from zkdl import arithmetic as za
 from zkdl.errors import Reason
-from zkdl.protocol.channel import SCALAR_BYTES, FoldTranscript, Section, TranscriptChannel
-from zkdl.protocol.commitment import commit_rows, commit_values
+from zkdl.protocol.channel import (
+    MESSAGE_WIDTH,
+    SCALAR_BYTES,
+    FoldTranscript,
+    Section,
+    TranscriptChannel,
+)
+from zkdl.protocol.commitment import commit_message, commit_rows, commit_values
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.transcript import Transcript
 from zkdl.prover.fold import FoldProver
@@ -76,6 +82,14 @@ class SecretRows:
     blinds: Array
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class SecretMessage:
+    """A committed message: up to `MESSAGE_WIDTH` entries (n, 4) and one blinding."""
+
+    entries: Array
+    blind: int
+
+
 class ProverChannel(TranscriptChannel):
     """Implements `zkdl.protocol.channel.Channel` for the prover.
 
@@ -119,6 +133,23 @@ class ProverChannel(TranscriptChannel):
         pairs = zip(za.Fr.to_ints(elements), za.Fr.to_ints(blinds), strict=True)
         return [Secret(int(v), int(b)) for v, b in pairs]
 
+    def message(
+        self, label: str, count: int, values: Sequence[int] | None = None
+    ) -> tuple[SecretMessage, list[int]]:
+        blind = self._randomness.elements(1)
+        entries = self._randomness.elements(count) if values is None else za.Fr.from_ints(values)
+        self._write(label, b"".join(za.g1.to_bytes(commit_message(entries, blind))))
+        plain = za.Fr.to_ints(entries) if values is None else [int(v) % R for v in values]
+        return SecretMessage(entries, int(za.Fr.to_ints(blind)[0])), plain
+
+    def join(self, messages: Sequence[SecretMessage], weights: Array) -> SecretVector:
+        table = np.zeros((MESSAGE_WIDTH, len(messages), 4), dtype=np.uint64)
+        for k, message in enumerate(messages):
+            table[: len(message.entries), k] = message.entries
+        entries = np.concatenate([za.Fr.inner(column, weights) for column in table])
+        (blind,) = za.Fr.to_ints(za.Fr.inner(za.Fr.from_ints([m.blind for m in messages]), weights))
+        return SecretVector(entries, int(blind))
+
     def rows(
         self, label: str, count: int, matrix: Callable[[], NDArray[np.integer]] | None = None
     ) -> SecretRows:
@@ -142,10 +173,6 @@ class ProverChannel(TranscriptChannel):
         return out
 
     def value(self, handle: Secret) -> int:
-        return handle.value
-
-    def reveal(self, label: str, handle: Secret, reason: Reason | None = None) -> int:
-        self.clear(label, 2, lambda: [handle.value, handle.blind])
         return handle.value
 
     def reveal_as(self, label: str, handle: Secret, value: int, reason: Reason | None = None) -> None:

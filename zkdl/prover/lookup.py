@@ -12,7 +12,7 @@ from zkdl.protocol.instance import Instance
 from zkdl.protocol.lookup import TREES
 from zkdl.protocol.points import LookupChallenges
 from zkdl.protocol.transcript import FR_MODULUS as R
-from zkdl.prover.rounds import ProductRounds, Term
+from zkdl.prover.rounds import EqFactor, Table, completed, exchanged, folded
 from zkdl.prover.tensors import Tensors
 
 Array = NDArray[np.uint64]
@@ -28,47 +28,124 @@ class FractionTrees:
             "table": _table_leaves(instance, tensors, c),
         }
         self._layers = {tree: _build(*leaves[tree]) for tree in TREES}
-        self._rounds: ProductRounds | None = None
+        self._rounds: LayerRounds | None = None
 
     def roots(self) -> list[int]:
         """p, q and 1/q of every tree."""
         out = []
         for tree in TREES:
-            p, q = (int(za.Fr.to_ints(a)[0]) for a in self._layers[tree][0])
+            p, q = (_value(a) for a in self._layers[tree][0])
             # A zero denominator has no inverse: any value then fails the verifier's check.
             out += [p, q, pow(q, -1, R) if q else 0]
         return out
 
-    def rounds(self, layer: int, point: list[int], coefs: dict[str, tuple[int, int]]) -> ProductRounds:
+    def rounds(self, layer: int, point: list[int], coefs: dict[str, tuple[int, int]]) -> LayerRounds:
         """sum_x eq(point, x) sum_trees [a (p0 q1 + p1 q0) + b q0 q1](x)."""
-        tables: dict[str, Array] = {"eq": za.multilinear.eq_table(point)}
-        terms = []
-        half = 1 << layer
-        for tree, (a, b) in coefs.items():
-            p, q = self._layers[tree][layer + 1]
-            tables[f"{tree}/p0"], tables[f"{tree}/p1"] = p[:half].copy(), p[half:].copy()
-            tables[f"{tree}/q0"], tables[f"{tree}/q1"] = q[:half].copy(), q[half:].copy()
-            terms += [
-                Term(a, ("eq", f"{tree}/p0", f"{tree}/q1")),
-                Term(a, ("eq", f"{tree}/p1", f"{tree}/q0")),
-                Term(b, ("eq", f"{tree}/q0", f"{tree}/q1")),
-            ]
-            self._layers[tree][layer + 1] = (p[:0], q[:0])
-        self._rounds = ProductRounds(tables, terms, layer)
+        trees = {}
+        combination = next(iter(coefs.values()))[1]
+        for tree, (scale, _) in coefs.items():
+            trees[tree] = _Tree(*self._layers[tree][layer + 1], scale, combination)
+            # Each layer is used once, and used up.
+            self._layers[tree][layer + 1] = (za.Fr.zeros(0), za.Fr.zeros(0))
+        self._rounds = LayerRounds(trees, point)
         return self._rounds
 
     def values(self, tree: str) -> list[int]:
         """p0, p1, q0, q1 at the end of the current layer."""
         assert self._rounds is not None
-        return [self._rounds.value(f"{tree}/{name}") for name in ("p0", "p1", "q0", "q1")]
+        return self._rounds.values(tree)
 
 
-def _build(p: Array, q: Array) -> list[tuple[Array, Array]]:
+class _Tree:
+    """One tree's share of a layer, scale (u q1 + p1 q0) with u = p0 + factor q0, in the place of p0 and q.
+
+    Integer numerators stay integers until their first variable is bound; until then u is p0.
+    """
+
+    def __init__(self, p: Table, q: Array, scale: int, factor: int) -> None:
+        half = len(q) // 2
+        self._scale, self._factor = scale, factor
+        self._u, self._p1 = p[:half], p[half:]
+        self._q0, self._q1 = q[:half], q[half:]
+        if not self._integers:
+            self._u = za.sumcheck.add_multiple(self._u, self._q0, factor)
+        self._ready: list[int] | None = None
+
+    @property
+    def _integers(self) -> bool:
+        return self._u.ndim == 1
+
+    def known(self, eq: Array, *, swapped: bool = False) -> list[int]:
+        """Constant and leading coefficient, or those of the same sum with the halves exchanged."""
+        ends = self._ready
+        if ends is None or swapped:
+            tables: list[Table] = [self._u, self._p1, self._q0, self._q1]
+            if swapped:
+                tables = [exchanged(table) for table in tables]
+            if self._integers:
+                first, second = za.sumcheck.round_integer_layer(eq, *tables)
+                ends = [x + self._factor * y for x, y in zip(first, second, strict=True)]
+            else:
+                ends = za.sumcheck.round_layer(eq, *tables)
+        return [self._scale * c % R for c in ends]
+
+    def bind(self, eq: Array, challenge: int) -> None:
+        """Fix the highest variable; ``eq`` is the table of the round that follows."""
+        size = len(self._q0)
+        if self._integers or size < 4:
+            integers = self._integers
+            self._u, self._p1 = folded(self._u, challenge), folded(self._p1, challenge)
+            self._q0, self._q1 = folded(self._q0, challenge), folded(self._q1, challenge)
+            if integers:
+                self._u = za.sumcheck.add_multiple(self._u, self._q0, self._factor)
+            self._ready = None
+            return
+        tables = (self._u, self._p1, self._q0, self._q1)
+        self._ready, bound = za.sumcheck.fold_round_layer(eq, *tables, challenge)
+        self._u, self._p1, self._q0, self._q1 = bound
+
+    def values(self) -> list[int]:
+        """p0, p1, q0, q1 once every variable is bound."""
+        u, p1, q0, q1 = (_value(table) for table in (self._u, self._p1, self._q0, self._q1))
+        return [u if self._integers else (u - self._factor * q0) % R, p1, q0, q1]
+
+
+class LayerRounds:
+    """Sum over trees of sum_x eq(point, x) of what `_Tree` describes."""
+
+    def __init__(self, trees: dict[str, _Tree], point: list[int]) -> None:
+        self._trees = trees
+        self._eq = EqFactor(point, len(point))
+
+    def coefficients(self, claim: int) -> list[int]:
+        """Coefficients of the current round polynomial, constant first."""
+        r, eq = self._eq.coordinate, self._eq.table
+        parts = [tree.known(eq) for tree in self._trees.values()]
+        c0, c2 = (sum(column) % R for column in zip(*parts, strict=True))
+        if r != 0:
+            return completed([c0, c2], claim, r)
+        at_1 = sum(tree.known(eq, swapped=True)[0] for tree in self._trees.values())
+        return [c0, (at_1 - c0 - c2) % R, c2]
+
+    def bind(self, challenge: int) -> None:
+        """Fix the highest variable."""
+        self._eq.bind()
+        for tree in self._trees.values():
+            tree.bind(self._eq.table, challenge)
+
+    def values(self, tree: str) -> list[int]:
+        """p0, p1, q0, q1 of a tree once every variable is bound."""
+        return self._trees[tree].values()
+
+
+def _value(table: Table) -> int:
+    return int(table[0]) % R if table.ndim == 1 else int(za.Fr.to_ints(table[:1])[0])
+
+
+def _build(p: Table, q: Array) -> list[tuple[Table, Array]]:
     layers = [(p, q)]
     while len(p) > 1:
-        half = len(p) // 2
-        p0, p1, q0, q1 = p[:half], p[half:], q[:half], q[half:]
-        p, q = za.Fr.add(za.Fr.mul(p0, q1), za.Fr.mul(p1, q0)), za.Fr.mul(q0, q1)
+        p, q = za.sumcheck.fraction_layer(p, q)
         layers.append((p, q))
     return layers[::-1]
 
@@ -77,24 +154,24 @@ def _denominators(values: NDArray[Any], constant: int) -> Array:
     return za.Fr.sub(za.Fr.from_ints([constant % R]), za.Fr.from_int64(values))
 
 
-def _cell_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> tuple[Array, Array]:
+def _cell_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> tuple[Table, Array]:
     stack, cells = instance.cells, tensors.tables["cells"]
     size = 1 << stack.num_vars
-    p, q = za.Fr.zeros(size), _denominators(cells, 1)
+    p, q = np.zeros(size, dtype=np.int64), za.Fr.ones(size)
     for block in stack.blocks:
         part = slice(block.offset, block.offset + block.size)
-        p[part] = za.Fr.ones(1)
+        p[part] = 1
         q[part] = _denominators(cells[part], c.alpha - c.beta * instance.cell_ranges[block.name])
     return p, q
 
 
-def _data_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> tuple[Array, Array]:
+def _data_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> tuple[Table, Array]:
     bits = instance.statement.settings.activation_bits
     values = instance.data_block.pad(tensors.data.T + (1 << (bits - 1)))
-    return za.Fr.ones(len(values)), _denominators(values, c.alpha - c.beta * bits)
+    return np.ones(len(values), dtype=np.int64), _denominators(values, c.alpha - c.beta * bits)
 
 
-def _table_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> tuple[Array, Array]:
+def _table_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> tuple[Table, Array]:
     stack = instance.multiplicities
     size = 1 << stack.num_vars
     first = int(stack.blocks[0].name[1])
@@ -102,4 +179,4 @@ def _table_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> 
     for block in stack.blocks:
         part = slice(block.offset, block.offset + block.size)
         q[part] = _denominators(np.arange(block.size), c.alpha - c.beta * int(block.name[1]))
-    return za.Fr.from_int64(tensors.tables["multiplicities"]), q
+    return np.asarray(tensors.tables["multiplicities"], dtype=np.int64), q

@@ -77,16 +77,10 @@ def rounds(instance: Instance, slices: Slices, points: MatmulPoints, tensors: Te
     """The sumcheck of `zkdl.protocol.matmul`."""
     s, last, vars_ = instance.statement, instance.num_layers, instance.width_vars
     steps, step_vars = s.steps, instance.step_vars
-    eq_t = za.multilinear.eq_table(points.tau_t)
     eq_b = za.multilinear.eq_table(points.tau_b)[: s.batch_size]
     weights, biases = instance.initial
     tables: dict[str, Array] = {}
     terms: list[Term] = []
-
-    def step_table(v: int) -> str:
-        if f"eq{v}" not in tables:
-            tables[f"eq{v}"] = np.tile(eq_t, (1 << v, 1))
-        return f"eq{v}"
 
     for k in range(1, last + 1):
         before, v = tensors.activations[k - 1], vars_[k - 1]
@@ -94,14 +88,14 @@ def rounds(instance: Instance, slices: Slices, points: MatmulPoints, tensors: Te
         changes = [za.multilinear.vecmat(slices.backward_y[k][t], before[t]) for t in range(steps)]
         start = za.multilinear.matvec(weights[k - 1], slices.eq_y[k])
         tables[f"weight{k}"] = _states(start, changes, s.mu, 1 << v, step_vars)
-        terms.append(Term(points.powers[k - 1], (step_table(v), f"forward{k - 1}", f"weight{k}")))
+        terms.append(Term(points.powers[k - 1], (f"forward{k - 1}", f"weight{k}")))
     for k in range(2, last + 1):
         after, v = tensors.gradients[k], vars_[k]
         tables[f"backward{k}"] = bind_batch(after, eq_b, 1 << v, step_vars)
         changes = [za.multilinear.vecmat(slices.forward_y[k - 1][t], after[t]) for t in range(steps)]
         start = za.multilinear.vecmat(slices.eq_y[k - 1], weights[k - 1])
         tables[f"weight_back{k}"] = _states(start, changes, s.mu, 1 << v, step_vars)
-        names = (step_table(v), f"backward{k}", f"weight_back{k}")
+        names = (f"backward{k}", f"weight_back{k}")
         terms.append(Term(points.powers[last + k - 2], names))
     if s.bias:
         one = 1 << s.settings.activation_scale
@@ -113,5 +107,5 @@ def rounds(instance: Instance, slices: Slices, points: MatmulPoints, tensors: Te
             changes = [za.Fr.sum(slices.backward_y[k][t]) for t in range(steps)]
             start = za.multilinear.matvec(biases[k - 1].reshape(1, -1), slices.eq_y[k])
             tables[f"bias{k}"] = _states(start, changes, s.mu * one, 1, step_vars)
-            terms.append(Term(points.powers[k - 1] * constant % R, (step_table(0), "real", f"bias{k}")))
-    return ProductRounds(tables, terms, step_vars + max(vars_))
+            terms.append(Term(points.powers[k - 1] * constant % R, ("real", f"bias{k}")))
+    return ProductRounds(tables, terms, step_vars + max(vars_), points.tau_t)

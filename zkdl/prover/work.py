@@ -15,8 +15,8 @@ from zkdl.protocol.points import LookupChallenges, MatmulPoints, ReluPoints, Upd
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.zkrelu import place_point
 from zkdl.prover import matmul, update
-from zkdl.prover.lookup import FractionTrees
-from zkdl.prover.rounds import ProductRounds, Term
+from zkdl.prover.lookup import FractionTrees, LayerRounds
+from zkdl.prover.rounds import BooleanRounds, ProductRounds, Table, Term, product_rounds
 from zkdl.prover.tensors import Tensors
 
 Array = NDArray[np.uint64]
@@ -76,13 +76,11 @@ class ProverWork:
         num_vars = base + max(instance.width_vars[layer] for layer in hidden)
         return self._keep("zkrelu", ProductRounds(tables, terms, num_vars))
 
-    def booleanity_rounds(self, point: Sequence[int]) -> ProductRounds:
-        tables = {
-            "eq": za.multilinear.eq_table(list(point)),
-            "bit": za.Fr.from_int64(self._tensors.tables["bits"].astype(np.int64)),
-        }
-        terms = [Term(1, ("eq", "bit", "bit")), Term(R - 1, ("eq", "bit"))]
-        return self._keep("ranges", ProductRounds(tables, terms, len(point)))
+    def booleanity_rounds(self, point: Sequence[int]) -> BooleanRounds:
+        return BooleanRounds(self._tensors.tables["bits"].astype(np.int32), point)
+
+    def product_rounds(self, left: Sequence[int], right: Sequence[int]) -> ProductRounds:
+        return product_rounds(left, right)
 
     def lookup_start(self, challenges: LookupChallenges) -> None:
         self._trees = FractionTrees(self._instance, self._tensors, challenges)
@@ -90,7 +88,7 @@ class ProverWork:
     def lookup_roots(self) -> list[int]:
         return self._trees.roots()
 
-    def lookup_rounds(self, layer: int, point: list[int], coefs: dict[str, tuple[int, int]]) -> ProductRounds:
+    def lookup_rounds(self, layer: int, point: list[int], coefs: dict[str, tuple[int, int]]) -> LayerRounds:
         return self._trees.rounds(layer, point, coefs)
 
     def lookup_values(self, tree: str) -> list[int]:
@@ -99,11 +97,11 @@ class ProverWork:
     def opening_rounds(
         self, entries: Sequence[tuple[int, Sequence[Part]]], polys: Sequence[str]
     ) -> ProductRounds:
-        tables: dict[str, Array] = {}
+        tables: dict[str, Table] = {}
         for poly in polys:
             tables[f"{poly}/weights"] = za.Fr.zeros(1 << poly_vars(self._instance, poly))
             if poly != "data":
-                tables[poly] = za.Fr.from_int64(self._tensors.tables[poly].astype(np.int64))
+                tables[poly] = self._tensors.tables[poly].astype(np.int64, copy=False)
         tables["data"] = self._data_table()
         for power, parts in entries:
             for part in parts:
@@ -119,14 +117,14 @@ class ProverWork:
         self._rounds[name] = rounds
         return rounds
 
-    def _data_table(self) -> Array:
+    def _data_table(self) -> Table:
         data = self._tensors.data
         columns = 1 << self._instance.statement.row_bits
         out = np.zeros((1 << (poly_vars(self._instance, "data")),), dtype=np.int64).reshape(-1, columns)
         out[: data.shape[0], : data.shape[1]] = data
-        return za.Fr.from_int64(out.reshape(-1))
+        return out.reshape(-1)
 
-    def _add_weights(self, tables: dict[str, Array], power: int, part: Part) -> None:
+    def _add_weights(self, tables: dict[str, Table], power: int, part: Part) -> None:
         scale = za.Fr.from_ints([power * part.coef % R])
         if isinstance(part, DataPart):
             columns = za.Fr.mul(part.column_weights(), scale)

@@ -105,6 +105,17 @@ class VerifierChannel(TranscriptChannel):
     ) -> list[Form]:
         return [Form({ref: 1}) for ref in self.points(label, count)]
 
+    def message(self, label: str, count: int, values: Sequence[int] | None = None) -> tuple[Form, None]:
+        (ref,) = self.points(label, 1)
+        return Form({ref: 1}), None
+
+    def join(self, messages: Sequence[Form], weights: Array) -> Form:
+        single: dict[int, int] = {}
+        for message, weight in zip(messages, za.Fr.to_ints(weights), strict=True):
+            for ref, coef in message.single.items():
+                single[ref] = (single.get(ref, 0) + weight * coef) % R
+        return Form(single)
+
     def rows(
         self, label: str, count: int, matrix: Callable[[], NDArray[np.integer]] | None = None
     ) -> RowsForm:
@@ -122,11 +133,6 @@ class VerifierChannel(TranscriptChannel):
 
     def value(self, handle: Form) -> int:
         raise RuntimeError("the verifier does not know committed values")
-
-    def reveal(self, label: str, handle: Form, reason: Reason | None = None) -> int:
-        value, blind = self.clear(label, 2)
-        self._equations.require(reason or self._reason, label, handle - Form({VALUE: value, BLIND: blind}))
-        return value
 
     def reveal_as(self, label: str, handle: Form, value: int, reason: Reason | None = None) -> None:
         (blind,) = self.clear(label, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zkdl.errors import InputError, ProofRejected, Reason
-from zkdl.protocol.channel import Section
+from zkdl.protocol.channel import MESSAGE_WIDTH, Section
 from zkdl.protocol.commitment import blind_base, row_bases, value_base
 from zkdl.protocol.instance import Instance
 from zkdl.protocol.model_file import Model
@@ -56,7 +56,7 @@ def verify(statement: Statement, proof: Proof | bytes, weights: Model | None = N
 
     instance = Instance(statement, envelope.ranges)  # type: ignore[arg-type]
     _check_size(instance, len(envelope.sections[Section.COMMITMENTS]))
-    equations = Equations(value_base(), blind_base(), row_bases(1 << statement.row_bits))
+    equations = Equations(value_base(), blind_base(), row_bases(max(1 << statement.row_bits, MESSAGE_WIDTH)))
     encoded = np.frombuffer(statement.data_commitment, dtype=np.uint8).reshape(-1, POINT_BYTES)
     used = encoded[instance.used_records].tobytes()
     known = {}

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 
 from zkdl import arithmetic as za
 from zkdl.errors import ProofRejected
-from zkdl.protocol import arguments
-from zkdl.protocol.channel import FoldTranscript, Section
+from zkdl.protocol.channel import MESSAGE_WIDTH, FoldTranscript, Section
 from zkdl.protocol.commitment import blind_base, row_bases, value_base
+from zkdl.protocol.ledger import Ledger
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.transcript import Transcript
 from zkdl.prover.channel import ProverChannel, Secret, SecretRows
 from zkdl.prover.fold import FoldProver
 from zkdl.prover.randomness import OSRandomness
+from zkdl.prover.rounds import product_rounds
 from zkdl.verifier.channel import RowsForm, VerifierChannel
 from zkdl.verifier.equations import Equations
 
@@ -32,23 +31,35 @@ def argue(
     points: np.ndarray | None = None,
     channel: Callable[..., ProverChannel] = ProverChannel,
     row_bits: int = 4,
+    ledger: type[Ledger] | None = None,
 ) -> str | None:
     """Run a schedule on both sides; the reason of the rejection, or None.
 
     Args:
         schedule: called with each channel in turn; enters a section first.
         rows, points: rows known to both sides as ``"data"``, and their commitments.
+        ledger: class of the prover's ledger; the schedule is then called with ledgers, which are settled.
     """
     prover = channel(Transcript(b"test"), {} if rows is None else {"data": rows}, OSRandomness())
-    schedule(prover)
-    equations = Equations(value_base(), blind_base(), row_bases(1 << row_bits))
+    if ledger is None:
+        schedule(prover)
+    else:
+        book = ledger(prover)
+        schedule(book)
+        book.settle(product_rounds)
+    equations = Equations(value_base(), blind_base(), row_bases(max(1 << row_bits, MESSAGE_WIDTH)))
     known = {}
     if points is not None:
         known["data"] = RowsForm(equations.add_points(points), len(points))
     sections = {section: bytes(data) for section, data in prover.sections.items()}
     verifier = VerifierChannel(Transcript(b"test"), sections, equations, known)
     try:
-        schedule(verifier)
+        if ledger is None:
+            schedule(verifier)
+        else:
+            book = Ledger(verifier)
+            schedule(book)
+            book.settle(None)
         verifier.end_section()
         equations.check(verifier.challenge("equations"))
     except ProofRejected as error:
@@ -125,35 +136,37 @@ class ForgingChannel(ProverChannel):
         return _ForgingFold(error, vector.entries, weights, blind, base, self._randomness)
 
 
-class LookingAhead(ProverChannel):
-    """Reads the challenge of a quadratic relation before sending its cross terms, if that is possible."""
+class LyingLedger(Ledger):
+    """A prover's ledger that says every relation holds, whatever the values."""
+
+    def __init__(self, channel: Any) -> None:
+        super().__init__(channel)
+        self.missed: list[int] = []
+
+    def require(self, label: str, terms: Any, target: Any, reason: Any = None) -> None:
+        total = sum(k * self.value(a) * self.value(b) for k, a, b in terms)
+        self.missed.append((total - self.value(target)) % R)
+        super().require(label, terms, target + self.missed[-1], reason)
+        goal = self._relations[-1][1]
+        self._relations[-1] = (self._relations[-1][0], goal - self.missed[-1])
+
+
+class LookingAhead(LyingLedger):
+    """A lying ledger that reads the challenge e before it sends y, if that is possible, and fits y."""
 
     slack = 0
 
-    def scalars(
-        self, label: str, count: int, values: Callable[[], Sequence[int]] | None = None
-    ) -> list[Secret]:
-        if label.endswith("/cross") and self.slack and values is not None:
-            e = clone(self._transcript).challenge(label.removesuffix("cross").encode() + b"e")
-            *rest, last = values()
-            forged = [*rest, (last + e * self.slack) % R]
-            self.slack = 0
-            return super().scalars(label, count, lambda: forged)
+    def scalars(self, label: str, count: int, values: Callable[[], Sequence[int]] | None = None) -> list[Any]:
+        if label == "ledger/y" and values is not None:
+            e = clone(self.channel._transcript).challenge(b"ledger/e")
+            (honest,) = values()
+            forged = (honest + e * self.slack) % R
+            return super().scalars(label, count, lambda: [forged])
         return super().scalars(label, count, values)
 
-
-@contextmanager
-def lying_quadratics(module: str) -> Iterator[None]:
-    """Tells a `LookingAhead` channel by how much each quadratic relation of ``module`` fails."""
-
-    def quadratic(ch: Any, label: str, terms: Any, target: Any, reason: Any = None) -> None:
-        if isinstance(ch, LookingAhead):
-            total = sum(k * ch.value(a) * ch.value(b) for k, a, b in terms)
-            ch.slack = (total - ch.value(target)) % R
-        arguments.quadratic(ch, label, terms, target, reason)
-
-    with patch(f"{module}.quadratic", quadratic):
-        yield
+    def _product(self, a: Any, b: Any, end: Any) -> Any:
+        self.slack = (self.value(a) * self.value(b) - self.value(end)) % R
+        return super()._product(a, b, end)
 
 
 SECTION = Section.OPENING

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from unittest.mock import patch
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from zkdl.errors import ProofRejected
 from zkdl.protocol.commitment import commit_rows
 from zkdl.protocol.instance import Instance
 from zkdl.protocol.layout import weight_rows, weight_stack
+from zkdl.protocol.ledger import Ledger
 from zkdl.protocol.proof import Proof, encode
 from zkdl.protocol.sampling import batches
 from zkdl.protocol.schedule import PROTOCOL, run
@@ -154,6 +156,7 @@ def forge(
     channel: Callable[..., ProverChannel] = ProverChannel,
     believed: Callable[[Instance], Instance] | None = None,
     randomness: Randomness | None = None,
+    ledger: Callable[[ProverChannel], Ledger] = Ledger,
 ) -> Proof:
     """Prove without looking, with parts that may cheat.
 
@@ -161,6 +164,7 @@ def forge(
         tensors: what the prover lays out.
         work: what the prover computes.
         channel: how the prover talks.
+        ledger: how the prover keeps its messages and relations.
         believed: makes the instance by which the prover computes, when it is not the one it claims.
     """
     public = Instance(statement, ranges)
@@ -171,7 +175,8 @@ def forge(
         "final": SecretRows(private.final.rows(laid_out.tables["final"]), witness.final_blinds),
     }
     ch = channel(Transcript(PROTOCOL), known, randomness or OSRandomness())
-    run(ch, public, work(private, laid_out))
+    with patch("zkdl.protocol.schedule.Ledger", ledger):
+        run(ch, public, work(private, laid_out))
     sections = {section: bytes(data) for section, data in ch.sections.items()}
     return Proof(encode(ranges, statement.digest(), sections))
 

@@ -47,6 +47,11 @@ def relu() -> Forgery:
     return Forgery(run, {"tensors": as_computed(model)})
 
 
+def with_ledger(forgery: Forgery, ledger: type) -> Forgery:
+    forgery.parts["ledger"] = ledger
+    return forgery
+
+
 def relu_adaptive() -> Forgery:
     run, model = tampered(trainers.LeakyRelu)
     return Forgery(run, {"tensors": as_computed(model), "work": LyingAboutCells})

@@ -100,7 +100,7 @@ class TrajectoryWork(ProverWork):
                 values = [za.multilinear.matvec(b[k - 1].reshape(1, -1), eq_y[k]) for b in self.run.biases]
                 tables[f"bias{k}"] = self._over_steps(values, 0)
         num_vars = self._instance.step_vars + max(vars_)
-        return self._keep("matmul", ProductRounds(tables, honest._terms, num_vars))
+        return self._keep("matmul", ProductRounds(tables, honest._terms, num_vars, points.tau_t))
 
     def _over_steps(self, states: Sequence[np.ndarray], variables: int) -> np.ndarray:
         steps = 1 << self._instance.step_vars
@@ -162,13 +162,14 @@ class _Tracked:
         self.claim = claim
         self._sent: list[int] = []
 
-    def coefficients(self) -> list[int]:
-        self._sent = self.inner.coefficients()
+    def coefficients(self, claim: int) -> list[int]:
+        assert claim == self.claim
+        self._sent = self.inner.coefficients(claim)
         return list(self._sent)
 
     def bind(self, challenge: int) -> None:
         c = [*self._sent]
-        c[1] = self.claim - 2 * c[0] - sum(c[2:])
+        c[0] = (self.claim - sum(c[1:])) * pow(2, -1, R)
         self.claim = sum(v * pow(challenge, k, R) for k, v in enumerate(c)) % R
         self.inner.bind(challenge)
 

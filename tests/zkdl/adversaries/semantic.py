@@ -11,6 +11,7 @@ from zkdl.errors import Reason
 
 from . import forgeries as make
 from . import orders, trainers
+from .arguments import LyingLedger
 from .bugs import diagonal_identity_test, own_order, padding_continues_the_narrowest_table
 from .cases import train
 from .forgeries import Forgery
@@ -123,6 +124,12 @@ ATTACKS = [
         ("opening/opening",),
         witness=False,
     ),
+    Attack(
+        "wrong ReLU output, relations said to hold",
+        lambda: make.with_ledger(make.relu(), LyingLedger),
+        Reason.SUMCHECK,
+        ("ledger/opening",),
+    ),
     Attack("bit of two", make.bit_of_two, Reason.RANGE, ("ranges/final",), ranges=("bits",)),
     Attack(
         "one multiplicity too high",
@@ -158,7 +165,7 @@ ATTACKS = [
         "sign of zero, root misreported",
         make.lying(LyingRoots),
         Reason.RANGE,
-        ("lookup/0/final",),
+        ("lookup/layers",),
         ranges=("lookup",),
     ),
     Attack(

@@ -1,7 +1,7 @@
 """A simulator: proofs without a witness, for whoever may choose the challenges.
 
 It walks the verifier's schedule backwards in one respect: answers are drawn uniformly first, and each
-equation is then solved for the one commitment (a mask, a cross term) that was left open for it.
+equation is then solved for the one commitment (a mask, a miss) that was left open for it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from unittest.mock import patch
 import numpy as np
 
 from zkdl import arithmetic as za
-from zkdl.protocol.channel import Section
+from zkdl.protocol.channel import MESSAGE_WIDTH, Section
 from zkdl.protocol.commitment import blind_base, commit_values, row_bases, value_base
 from zkdl.protocol.instance import Instance
 from zkdl.protocol.proof import encode
@@ -37,7 +37,7 @@ class _Solver:
 
     def __init__(self, row_bits: int) -> None:
         self.points: list[np.ndarray | None] = [value_base(), blind_base()]
-        self._bases = row_bases(1 << row_bits)
+        self._bases = row_bases(max(1 << row_bits, MESSAGE_WIDTH))
         assert len(self.points) == FIRST_POINT
         self.solved = 0
 
@@ -84,8 +84,8 @@ class Simulator(VerifierChannel):
         return self.challenges_drawn[-1]
 
     def points(self, label: str, count: int, points: Callable[[], Any] | None = None) -> list[int]:
-        # The cross term of a quadratic relation and every mask stay open; fold rounds send pairs.
-        is_open = label.endswith("/mask") or (label.endswith("/cross") and count == 1)
+        # What a relation misses by, and the mask of an inner product, stay open.
+        is_open = label.endswith(("/mask", "/miss"))
         first = self.solver.add(count, None if is_open else random_points(count))
         self._messages.append(range(first, first + count))
         return list(range(first, first + count))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.zkdl.arithmetic import twins
-from zkdl.arithmetic import Fr, multilinear, set_threads, sumcheck
+from zkdl.arithmetic import Fr, multilinear, set_threads
 
 R = Fr.modulus
 INT64 = np.iinfo(np.int64)
@@ -122,39 +122,6 @@ def test_extreme_sums_do_not_overflow():
         for word in (INT64.min, INT64.max):
             assert multilinear.inner_int(np.full(n, word), table) == int(word) * value * n % R
         assert multilinear.evaluate(table[:4096], [5] * 12) == value
-        assert sumcheck.round_quadratic(table[:4096], table[:4096]) == [2048 * value * value % R, 0, 0]
-
-
-@settings(max_examples=25, deadline=None)
-@given(data=st.data(), k=st.integers(1, 4))
-def test_round_polynomials(data, k):
-    e, f, g = (data.draw(tables(k)) for _ in range(3))
-    a, b, c = map(Fr.from_ints, (e, f, g))
-    assert sumcheck.round_quadratic(a, b) == twins.round_polynomial(e, f)
-    assert sumcheck.round_cubic(a, b, c) == twins.round_polynomial(e, f, g)
-
-
-def test_large_rounds(threads):
-    e, f, g = (Fr.random(8192) for _ in range(3))
-    x, y, z = map(Fr.to_ints, (e, f, g))
-    assert sumcheck.round_quadratic(e, f) == twins.round_polynomial(x, y)
-    assert sumcheck.round_cubic(e, f, g) == twins.round_polynomial(x, y, z)
-
-
-def test_a_whole_sumcheck_reduces_to_one_evaluation():
-    k = 6
-    e, f, g = (Fr.random(1 << k) for _ in range(3))
-    point = Fr.to_ints(Fr.random(k))
-    expected = [multilinear.evaluate(t.copy(), point) for t in (e, f, g)]
-    x, y, z = map(Fr.to_ints, (e, f, g))
-    claim = sum(a * b * c for a, b, c in zip(x, y, z, strict=True)) % R
-    for r in reversed(point):
-        c = sumcheck.round_cubic(e, f, g)
-        assert (2 * c[0] + c[1] + c[2] + c[3]) % R == claim
-        claim = sum(v * pow(r, i, R) for i, v in enumerate(c)) % R
-        e, f, g = (multilinear.fold_high(t, r) for t in (e, f, g))
-    assert [Fr.to_ints(t)[0] for t in (e, f, g)] == expected
-    assert claim == expected[0] * expected[1] * expected[2] % R
 
 
 def test_shapes_are_checked():
@@ -170,7 +137,3 @@ def test_shapes_are_checked():
         multilinear.matvec(np.zeros(3, np.int64), Fr.zeros(3))
     with pytest.raises(TypeError, match="float"):
         multilinear.inner_int(np.zeros(3), Fr.zeros(3))
-    with pytest.raises(ValueError, match="lengths"):
-        sumcheck.round_quadratic(Fr.zeros(4), Fr.zeros(2))
-    with pytest.raises(ValueError, match="lengths"):
-        sumcheck.round_cubic(Fr.zeros(1), Fr.zeros(1), Fr.zeros(1))

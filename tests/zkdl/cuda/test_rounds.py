@@ -30,7 +30,7 @@ def test_quadratic_round_over_integers(host, kind, half, blocks):
     partials = room("quadratic", blocks)
     host.run(f"round_quadratic_{kind}", blocks, f, to_montgomery(g), half, partials)
     assert finished(host, "quadratic", partials, blocks) == round_by_hand([f.tolist(), g])
-    assert finished(host, "quadratic", partials, blocks) == za.sumcheck.round_quadratic(
+    assert finished(host, "quadratic", partials, blocks)[::2] == za.sumcheck.round_quadratic(
         za.Fr.from_int64(f.astype(np.int64)), za.Fr.from_ints(g)
     )
 

@@ -161,6 +161,48 @@ def test_rounds(engine, n):
     same(za.sumcheck.round_quadratic, f, g)
     same(za.sumcheck.round_cubic, e, f, g)
     same(za.sumcheck.round_cubic, engine.put(e), f, engine.put(g))
+    same(za.sumcheck.round_quadratic, f, g, elements(n // 2, 4)[: 1 if n % 4 else n // 4])
+    assert not engine.fallbacks
+
+
+@pytest.mark.parametrize("n", [LINE, 64, 4096])
+def test_rounds_of_integers(engine, n):
+    f = elements(n, 1)
+    for dtype in (np.int32, np.int64):
+        small = integers(dtype, n) >> (np.dtype(dtype).itemsize * 8 - 20)
+        same(za.sumcheck.round_quadratic, small, f)
+        same(za.sumcheck.fold_integers, small, 3**150, on_device=n >= 2 * LINE)
+    bits = integers(np.int32, n) & 1
+    same(za.sumcheck.round_boolean, elements(n // 2, 2), bits)
+    same(za.sumcheck.round_boolean, elements(n // 2, 2), f)
+    assert not engine.fallbacks
+
+
+@pytest.mark.parametrize("n", [LINE, 64, 4096])
+def test_fraction_layers(engine, n):
+    eq, (u, p1, q0, q1) = elements(n // 2, 9), (elements(n, k) for k in range(4))
+    same(za.sumcheck.round_layer, eq, u, p1, q0, q1)
+    ones = np.ones(n, np.int32)
+    same(za.sumcheck.round_integer_layer, eq, ones, integers(np.int32, n) >> 8, q0, q1)
+    wide = n >= 2 * LINE
+    for p in (u, ones):
+        for found in zip(
+            za.sumcheck.fraction_layer(p, q0), on_processor(za.sumcheck.fraction_layer)(p, q0), strict=True
+        ):
+            assert isinstance(found[0], DeviceArray) == wide
+            assert np.array_equal(host(found[0]), found[1])
+    same(za.sumcheck.add_multiple, u, q0, 3**120, on_device=True)
+    same(za.sumcheck.add_halves, engine.put(u), on_device=wide)
+    tables = [t.copy() for t in (u, p1, q0, q1)]
+    ends, bound = za.sumcheck.fold_round_layer(eq, *(engine.put(t) for t in tables), 3**130)
+    wanted, expected = on_processor(za.sumcheck.fold_round_layer)(eq, *tables, 3**130)
+    assert ends == wanted
+    assert all(np.array_equal(host(a), b) for a, b in zip(bound, expected, strict=True))
+    pair = [t.copy() for t in (u, q0)]
+    ends, *bound = za.sumcheck.fold_round_quadratic(*(engine.put(t) for t in pair), 3**130)
+    wanted, *expected = on_processor(za.sumcheck.fold_round_quadratic)(*pair, 3**130)
+    assert ends == wanted
+    assert all(np.array_equal(host(a), b) for a, b in zip(bound, expected, strict=True))
     assert not engine.fallbacks
 
 
@@ -228,7 +270,7 @@ def test_mistakes_get_the_usual_words(engine):
         Fr.add(elements(30), elements(20))
     with pytest.raises(ValueError, match="uint64 array of Fr elements"):
         Fr.mul(np.zeros((30, 4)), np.zeros((30, 4)))
-    with pytest.raises(ValueError, match="even lengths"):
+    with pytest.raises(ValueError, match="multiple of 2"):
         za.sumcheck.round_quadratic(elements(31), elements(31))
     with pytest.raises(ValueError, match="vector: expected"):
         za.multilinear.matvec(np.zeros((9, 30), np.int64), elements(29))
@@ -260,7 +302,12 @@ def test_all_operations_belong_to_switched_functions():
         ml = za.multilinear
         ml.eq_table([1]), ml.evaluate(a, [1]), ml.eval_int(small, [1]), ml.inner_int(small, a)
         ml.matvec(small[None], a), ml.vecmat(a[:1], small[None]), ml.fold_high(a.copy(), 1)
-        za.sumcheck.round_quadratic(a, a), za.sumcheck.round_cubic(a, a, a)
+        sc, four = za.sumcheck, Fr.from_ints([1, 2, 3, 4])
+        sc.round_quadratic(a, a), sc.round_cubic(a, a, a), sc.round_boolean(a[:1], a)
+        sc.fold_round_quadratic(four.copy(), four.copy(), 1), sc.round_layer(a, a, a, a, a)
+        sc.fold_round_layer(a, *(four.copy() for _ in range(4)), 1), sc.fold_integers(small, 1)
+        sc.round_integer_layer(a, small, small, a, a), sc.fraction_layer(a, a)
+        sc.add_multiple(a.copy(), a, 1), sc.add_halves(a.copy())
         Fr.to_ints(a), Fr.to_bytes(a)
         za.msm(POINTS[:2], a), za.msm_rows(POINTS[:2], small[None])
     finally:
