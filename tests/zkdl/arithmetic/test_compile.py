@@ -88,6 +88,17 @@ def test_a_second_process_compiles_nothing(tmp_path):
     assert seen == [["0", "1"], ["1", "0"]]
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_compiling_is_announced_once_and_at_a_terminal_only(monkeypatch, capsys, terminal):
+    compilation._announce.cache_clear()
+    monkeypatch.setattr(compilation.sys.stderr, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(compilation.FunctionCache, "load_overload", lambda *args: None)
+    for _ in range(2):
+        assert field_kernels.add_many._cache.load_overload((), None) is None
+    assert capsys.readouterr().err.count("compiling kernels") == int(terminal)
+    compilation._announce.cache_clear()
+
+
 def test_no_place_for_the_cache_is_no_error(monkeypatch):
     def refuse(function):
         raise RuntimeError("cannot cache function: no locator available")

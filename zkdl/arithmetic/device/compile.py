@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,14 @@ def _sources_digest(path: str) -> str:
     return digest.hexdigest()
 
 
+@functools.cache
+def _announce() -> None:
+    """Say once, to a person at a terminal, what the first run waits for."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        sys.stderr.write("zkdl: compiling kernels for this processor, once: about a minute\n")
+        sys.stderr.flush()
+
+
 class _StampedCache(FunctionCache):
     """numba's cache of compiled functions, with the digest of the sources made part of every key."""
 
@@ -37,6 +46,12 @@ class _StampedCache(FunctionCache):
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         return (*super()._index_key(sig, codegen), self._digest)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        found = super().load_overload(sig, target_context)
+        if found is None:
+            _announce()
+        return found
 
 
 def kernel(function: Callable[..., Any]) -> Any:
