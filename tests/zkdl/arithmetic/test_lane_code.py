@@ -28,32 +28,34 @@ def named(kinds):
 @named(DOUBLES)
 def test_doubles_stay_exact(kind):
     """The bounds of the module's docstring, from the constants that are used."""
-    n, base = kind.limbs, kind.base
-    unit = Fraction(kind.anchor) / Fraction(3, 2) / 2**52
-    assert unit >= base
-    assert unit.denominator == 1
-    room = unit * 2**51
-    # Operands up to B in every limb, the second times the scale; carried factors up to B / 2 + 2^8.
+    n, base, p = kind.limbs, kind.base, kind.modulus
+    assert kind.anchor == 1.5 * 2**52 * base
+    assert kind.width <= 51
+    # Operands as large as they may be, the second times the scale; carried factors up to B / 2 + 2^8.
+    operand = [base] * (n - 1) + [(p >> (kind.width * (n - 1))) + 2]
     carried = base // 2 + 2**8
-    constants = [abs(int(d)) for d in kind.p], [abs(int(d)) for d in kind.v]
-    assert all(d <= base // 2 for d in (*constants[0][:-1], *constants[1]))
-    product = [sum(base * base for i in range(n) if 0 <= k - i < n) for k in range(2 * n - 1)]
-    scaled = [kind.scale * total for total in product]
-    reduction = [
-        sum(carried * constants[0][k - i] for i in range(n) if 0 <= k - i < n) for k in range(2 * n - 1)
-    ]
-    chains = [a + (b if k >= n - 1 else 0) for k, (a, b) in enumerate(zip(scaled, reduction, strict=True))]
-    assert max(chains) < room
-    # Left-overs of both products, and what the chain below carries.
-    for k in range(1, 2 * n - 1):
+    p_limbs, v_limbs = [abs(int(d)) for d in kind.p], [abs(int(d)) for d in kind.v]
+    assert all(d <= base // 2 for d in (*p_limbs[:-1], *v_limbs))
+    assert sum(int(d) * base**k for k, d in enumerate(kind.p)) == p
+    assert (sum(int(d) * base**k for k, d in enumerate(kind.v)) * p + 1) % kind.radix == 0
+
+    def column(k, a, b):
+        return sum(a[i] * b[k - i] for i in range(n) if 0 <= k - i < n)
+
+    chains = []
+    for k in range(2 * n - 1):
+        product = kind.scale * column(k, operand, operand)
+        reduction = column(k, [carried] * n, p_limbs) if k >= n - 1 else 0
+        chains.append(product + reduction)
         terms = 2 * (n - abs(k - n + 1))
-        assert terms * unit / 2 + Fraction(chains[k - 1], base) + 2**8 < 2**53
-    assert sum(constants[1]) * carried < room
+        assert terms * base // 2 <= 2**51
+        if k:
+            assert terms * base // 2 + Fraction(chains[k - 1], base) + 2**8 < 2**53
+    assert max(chains) < base * 2**51
+    assert carried * sum(v_limbs) < base * 2**51
     # Values: below p for factors below p, with what the carried limbs can make of B^n / 2.
-    p = kind.modulus
     spread = Fraction(carried * sum(base**k for k in range(n)), kind.radix)
     assert Fraction(kind.scale * p * p, kind.radix) + spread * p + 1 < p
-    assert (p >> (kind.width * (n - 1))) + 2 <= base
 
 
 def test_sums_of_doubles_are_carried_in_time():

@@ -22,7 +22,7 @@ class SummingDoubles(Doubles):
     """The emitter for Fr, which has the spare bits for unreduced sums."""
 
     def __init__(self, element: Element, limbs: int, width: int) -> None:
-        super().__init__(element, limbs, width, 0)
+        super().__init__(element, limbs, width)
         self.products = LaneState(f"{self.symbol}.products", self, self.vector, 2 * limbs)
         self.signed = LaneState(f"{self.symbol}.signed", self, self.vector, limbs + 2)
 

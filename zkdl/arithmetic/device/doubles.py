@@ -7,10 +7,10 @@ multiply-adds (N. Emmart's trick): with a constant C so large that its last plac
     h = fma(a, b, C)         a b rounded to a multiple of U, plus C;
     l = fma(a, b, C - h)     what that rounding left over, at most U / 2, exactly.
 
-Both are sums of integers, so a column of a schoolbook product is accumulated in place: h runs through the
-chain h' = fma(a, b, h), and the left-overs l = fma(a, b, h - h') are added up. All is right under rounding to
-nearest, the mode that every program starts in; nothing is set or restored. Fast-math flags must never be put
-on these instructions.
+Here U = B, with C = 1.5 2^52 B. Both are sums of integers, so a column of a schoolbook product is accumulated
+in place: h runs through the chain h' = fma(a, b, h), and the left-overs l = fma(a, b, h - h') are added up.
+All is right under rounding to nearest, the mode that every program starts in; nothing is set or restored.
+Fast-math flags must never be put on these instructions.
 
 What is kept true of every element between instructions, with p the modulus:
 
@@ -20,12 +20,13 @@ What is kept true of every element between instructions, with p the modulus:
                that is zero has zero limbs: d_0 is a multiple of B then, and loaded limbs are canonical,
                carried ones are below B; so d_0 = 0, and so on upwards.
 
-Why nothing overflows, for the n = 8, B = 2^48 of Fq (Fr has 9 bits more to spare):
+Why nothing overflows, for the n = 8, B = 2^48 of Fq (Fr has 9 bits more to spare); a test adds it up:
 
-    chains     the terms of a column add up to at most 8 B^2 + 8 (B/2 + 2^8)(B/2) < 2^99.4. U = 2 B puts C =
-               1.5 2^101 at least 2^100 above the place 2^101 below which the last place would shrink to B.
-    left-overs |l| <= B, 16 in a column at most: 2^52; with the carried chain, at most 2^51.4, below 2^53.
-    carries    (x + M) - M with M = 1.5 2^52 B rounds |x| <= 2^53 to the nearest multiple of B.
+    chains     the terms of a column, those of its reduction included, add up to less than B 2^51, so that a
+               chain stays between 2^52 B and 2^53 B, where the last place is B.
+    left-overs |l| <= B / 2, 16 in a column at most: 2^51. The first one has 1.5 2^52 taken off, which the
+               chain of the column below, divided by B, brings back: at most 2^53 on the way, all integers.
+    carries    (x + C) - C rounds |x| <= 2^53 to the nearest multiple of B.
 
 The Montgomery product: T = a b in 2 n columns; E = the low n of them, carried once; Q = E (-1/p) mod B^n,
 carried once; then E + Q p is a multiple of B^n and (T + Q p) / B^n is the result. |E|, |Q| <= B^n / 2 (1 +
@@ -37,7 +38,7 @@ steps that wait for each other.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from llvmlite import ir
 
@@ -48,16 +49,18 @@ from .words import Element
 
 _ONE_52 = 2.0**52
 
+# Column -> (chain, sum of left-overs).
+_Columns: TypeAlias = dict[int, tuple[Any, Any]]
+
 
 class Doubles(Vector):
     """The emitter for one field."""
 
     path = "avx2"
 
-    def __init__(self, element: Element, limbs: int, width: int, spare: int) -> None:
+    def __init__(self, element: Element, limbs: int, width: int) -> None:
         super().__init__(element, 4, limbs, width, ir.DoubleType())
-        self.anchor = 1.5 * 2.0 ** (52 + spare + width)
-        self.rounder = 1.5 * 2.0 ** (52 + width)
+        self.anchor = 1.5 * 2.0 ** (52 + width)
         self.p = [float(d) for d in self._balanced(element.modulus, False)]
         inverse = -pow(element.modulus, -1, self.radix) % self.radix
         self.v = [float(d) for d in self._balanced(inverse, True)]
@@ -91,18 +94,23 @@ class Doubles(Vector):
             function = ir.Function(module, ir.FunctionType(self.vector, [self.vector] * 3), name)
         return builder.call(function, [a, b, c])
 
-    def _multiply_add(
-        self, builder: Any, columns: dict[int, tuple[Any, Any]], k: int, a: Any, b: Any
-    ) -> None:
+    def _multiply_add(self, builder: Any, columns: _Columns, k: int, a: Any, b: Any) -> None:
         """Add a b to column k: (chain, sum of left-overs), either None as long as it is empty."""
         before, low = columns.get(k, (None, None))
-        before = self._c(self.anchor) if before is None else before
-        after = self._fma(builder, a, b, before)
-        rest = self._fma(builder, a, b, builder.fsub(before, after))
+        if before is not None or low is not None or k == 0:
+            before = self._c(self.anchor) if before is None else before
+            after = self._fma(builder, a, b, before)
+            rest = self._fma(builder, a, b, builder.fsub(before, after))
+        else:
+            # The anchor of the chain below, which `_column` adds in, is taken off here for nothing.
+            after = self._fma(builder, a, b, self._c(self.anchor))
+            rest = self._fma(
+                builder, a, b, builder.fsub(self._c(self.anchor * (1.0 - 1.0 / self.base)), after)
+            )
         columns[k] = (after, rest if low is None else builder.fadd(low, rest))
 
     def _multiply_all(
-        self, builder: Any, columns: dict[int, tuple[Any, Any]], pairs: list[tuple[int, int]], a: Any, b: Any
+        self, builder: Any, columns: _Columns, pairs: list[tuple[int, int]], a: Any, b: Any
     ) -> None:
         """a_i b_j for all pairs, four columns at a time.
 
@@ -113,18 +121,19 @@ class Doubles(Vector):
         for _, i, j in sorted(((i + j - start) // 4, i, j) for i, j in pairs):
             self._multiply_add(builder, columns, i + j, a[i], b[j])
 
-    def _column(self, builder: Any, columns: dict[int, tuple[Any, Any]], k: int) -> Any:
+    def _column(self, builder: Any, columns: _Columns, k: int) -> Any:
         """Column k as one number: its left-overs and what the chain of column k - 1 carries into it."""
         low = columns[k][1] if k in columns else None
-        if k - 1 not in columns:
+        if k == 0:
             return low
-        high = builder.fsub(columns[k - 1][0], self._c(self.anchor))
-        down = self._c(1.0 / self.base)
-        return builder.fmul(high, down) if low is None else self._fma(builder, high, down, low)
+        chain, down = columns[k - 1][0], self._c(1.0 / self.base)
+        if low is None:
+            return builder.fmul(builder.fsub(chain, self._c(self.anchor)), down)
+        return self._fma(builder, chain, down, low)
 
-    def _round(self, builder: Any, value: Any, rounder: float) -> Any:
-        """The nearest multiple of B (or of what `rounder` has as its last place)."""
-        constant = self._c(rounder)
+    def _round(self, builder: Any, value: Any) -> Any:
+        """The nearest multiple of B."""
+        constant = self._c(self.anchor)
         return builder.fsub(builder.fadd(value, constant), constant)
 
     def _carried(self, builder: Any, columns: list[Any], last: bool) -> tuple[list[Any], Any]:
@@ -137,7 +146,7 @@ class Doubles(Vector):
         for k, value in enumerate(columns):
             high = None
             if last or k < len(columns) - 1:
-                high = self._round(builder, value, self.rounder)
+                high = self._round(builder, value)
                 value = builder.fsub(value, high)
             if carry is not None:
                 value = self._fma(builder, carry, self._c(1.0 / self.base), value)
@@ -161,7 +170,7 @@ class Doubles(Vector):
         return self._carried(builder, lowered, False)[0]
 
     def _reduced(
-        self, builder: Any, columns: dict[int, tuple[Any, Any]], tail: list[Any] | None, rest: Any = None
+        self, builder: Any, columns: _Columns, tail: list[Any] | None, rest: Any = None
     ) -> list[Any]:
         """(the 2 n columns) / B^n mod p, before any weak reduction.
 
@@ -175,7 +184,7 @@ class Doubles(Vector):
         low, carry = self._carried(builder, lower, True)
         if rest:
             rest(0)
-        inner: dict[int, tuple[Any, Any]] = {}
+        inner: _Columns = {}
         self._multiply_all(builder, inner, [pair for pair in pairs if sum(pair) < n], low, v)
         q, _ = self._carried(builder, [self._column(builder, inner, k) for k in range(n)], True)
         if rest:
@@ -185,11 +194,11 @@ class Doubles(Vector):
         below = builder.fmul(q[0], p[n - 2])
         for i in range(1, n - 1):
             below = self._fma(builder, q[i], p[n - 2 - i], below)
-        outer: dict[int, tuple[Any, Any]] = {n - 1: (columns[n - 1][0] if not tail else None, None)}
+        outer: _Columns = {n - 1: (self._c(self.anchor) if tail else columns[n - 1][0], None)}
         self._multiply_all(builder, outer, [pair for pair in pairs if sum(pair) == n - 1], q, p)
         chain, last = outer[n - 1]
         last = self._fma(builder, below, self._c(1.0 / self.base), builder.fadd(last, low[n - 1]))
-        carry = builder.fadd(carry, self._round(builder, last, self.rounder))
+        carry = builder.fadd(carry, self._round(builder, last))
         columns[n - 1] = (chain, None)
         self._multiply_all(builder, columns, [pair for pair in pairs if sum(pair) >= n], q, p)
         result = [self._column(builder, columns, n + k) for k in range(n)]
@@ -201,7 +210,7 @@ class Doubles(Vector):
     def _product(self, builder: Any, pairs: list[tuple[int, int]], a: Any, b: Any) -> list[Any]:
         """The Montgomery product of sum of a_i b_j over these pairs."""
         n = self.limbs
-        columns: dict[int, tuple[Any, Any]] = {}
+        columns: _Columns = {}
         self._multiply_all(builder, columns, [pair for pair in pairs if sum(pair) < n], a, b)
 
         def rest(part: int) -> None:
@@ -239,7 +248,7 @@ class Doubles(Vector):
             plain = [trace.fmul(x, self._c(self.scale)) for x in limbs] if self.scale > 1 else limbs
             twice = [trace.fadd(x, x) for x in plain]
             # a_i a_j once for i < j, doubled.
-            columns: dict[int, tuple[Any, Any]] = {}
+            columns: _Columns = {}
 
             def add(wanted: range) -> None:
                 for k in wanted:

@@ -42,7 +42,7 @@ BY_TAG: dict[Any, Any] = {
     types.uint8: FR,
     types.uint16: FQ,
     types.int8: LaneElement(SummingDoubles(FR, 6, 43)),
-    types.int16: LaneElement(Doubles(FQ, 8, 48, 1)),
+    types.int16: LaneElement(Doubles(FQ, 8, 48)),
     types.int32: LaneElement(SummingIfma(FR, 5)),
     types.uint32: LaneElement(Ifma(FQ, 8)),
     types.float32: LaneElement(SummingEmulated(FR, 5)),
