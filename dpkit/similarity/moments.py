@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dpkit.similarity.hat import GRID_BITS
 from dpkit.similarity.plan import Budget, NoisePlan, shares
 
-__all__ = ["Ball", "MomentMap", "MomentReader", "ball_integers"]
+__all__ = ["Ball", "MomentMap", "MomentReader", "ball_integers", "unit_rows"]
 
 _CHUNK_NUMBERS = 1 << 19
 _FAR = 2.0**30
@@ -109,6 +109,36 @@ def ball_integers(points: NDArray[Any], ball: Ball, bits: int) -> NDArray[np.int
     out = np.empty(values.shape, dtype=np.int64)
     _into_ball(values, ball.normalize, bits, out)
     return out
+
+
+@njit(cache=True, nogil=True)
+def _rescale(values, normalize, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Write rows scaled into the unit ball or onto its sphere, in a fixed order of operations."""
+    for r in range(values.shape[0]):
+        largest = 0.0
+        for c in range(values.shape[1]):
+            largest = max(largest, abs(values[r, c]))
+        norm = 0.0
+        if largest > 0.0:
+            for c in range(values.shape[1]):
+                part = values[r, c] / largest
+                norm += part * part
+            norm = math.sqrt(norm)
+        for c in range(values.shape[1]):
+            if largest > 0.0 and (normalize or norm * largest > 1.0):
+                out[r, c] = values[r, c] / largest / norm
+            else:
+                out[r, c] = values[r, c]
+
+
+def unit_rows(points: NDArray[Any], ball: Ball) -> NDArray[np.float64]:
+    """Return records moved into the ball (or onto its sphere), in their own units, row by row."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = (np.asarray(points, dtype=np.float64) - np.array(ball.center)) / ball.radius
+        values = np.where(np.isnan(values), 0.0, np.clip(values, -_FAR, _FAR))
+    out = np.empty(values.shape)
+    _rescale(values, ball.normalize, out)
+    return out * ball.radius + np.array(ball.center)
 
 
 @dataclass(frozen=True)
@@ -232,6 +262,10 @@ class MomentReader:
     def mean(self) -> tuple[NDArray[np.float64], float]:
         """Return the noisy sum of records about the centre, in radii, and the variance of each entry."""
         return self._center, self._center_variance
+
+    def squares(self) -> float:
+        """Return the noisy sum of squared norms about the centre, in squared radii."""
+        return self._squares[0]
 
     def typical(self) -> float:
         """Return the noise's standard deviation in the sum at |y| = B."""
