@@ -42,9 +42,11 @@ _SMALL = 200_000
 
 # Cells above which it pays to look whether the points are known from an earlier call.
 _HASHED = 1 << 14
+# Columns to a subset that are considered.
+_SUBSETS = (1, 2, 4, 6, 8, 9)
 # The largest table of subset sums to build (2^16 columns, 8 at a time), and what is kept for later calls.
 _LARGEST_TABLE = 256 << 20
-_TABLE_BYTES = 64 << 20
+_TABLE_BYTES = 128 << 20
 
 
 @switched("msm")
@@ -176,7 +178,7 @@ def _plan(rows: int, columns: int, low: int, high: int, ready: Collection[int] =
     planes = max(1, high.bit_length(), (-low - 1).bit_length() if low < 0 else 0)
     if low < 0:
         planes += 1
-    for subset in (1, 2, 4, 8):
+    for subset in _SUBSETS:
         groups = -(-columns // subset)
         if (groups << subset) * 96 > _LARGEST_TABLE:
             break
@@ -303,25 +305,6 @@ def _subset_table(points: np.ndarray, subset: int) -> np.ndarray:
     return flat
 
 
-def _bit_patterns(block: np.ndarray, planes: int, subset: int) -> np.ndarray:
-    """`(rows, planes, groups)` uint8: bits of two's complement planes, `subset` columns to a byte."""
-    rows, columns = block.shape
-    groups = -(-columns // subset)
-    spread = np.zeros((rows, planes, groups * subset), np.uint8)
-    if planes == 1:
-        spread[:, 0, :columns] = block
-    else:
-        for k in range(planes):
-            spread[:, k, :columns] = (block >> min(k, 63)) & 1
-    if subset == 8:
-        return np.packbits(spread, axis=-1, bitorder="little")
-    grouped = spread.reshape(rows, planes, groups, subset)
-    out = grouped[..., 0].copy()
-    for k in range(1, subset):
-        out |= grouped[..., k] << k
-    return out
-
-
 def _subsets(points: np.ndarray, values: np.ndarray, plan: _Plan, key: bytes) -> np.ndarray:
     """Rows of small integers against shared points, by tabulated subset sums: `(rows, 12)`."""
     rows, columns = values.shape
@@ -329,23 +312,23 @@ def _subsets(points: np.ndarray, values: np.ndarray, plan: _Plan, key: bytes) ->
     groups = -(-columns // subset)
     table = _TABLES.get(key, points, subset)
     out = np.empty((rows, 12), np.uint64)
-    step = max(1, _ENTRIES // (planes * max(groups, columns)))
+    step = max(1, _ENTRIES // max(planes * groups, columns))
     for first in range(0, rows, step):
-        block = values[first : first + step]
-        if block.dtype.kind != "i" and planes > 1:
-            block = as_int64(block, "matrix")
-        patterns = _bit_patterns(block, planes, subset)
-        count = patterns.shape[0] * planes
+        block = as_int64(values[first : first + step], "matrix").reshape(-1)
+        part = block.size // columns
+        count = part * planes
         entries = np.empty(count * groups, np.int32)
         begin, end = np.empty(count, np.int64), np.empty(count, np.int64)
-        # The highest plane of two's complement counts minus.
-        minus = planes - 1 if plan.signed else planes
-        kernels.subset_entries(
-            entries, begin, end, patterns.reshape(-1), groups, 1 << subset, planes, minus, 0, count
+
+        job = (entries, begin, end, block, columns, subset, planes, plan.signed)
+        over_range(
+            lambda i, j, job=job: kernels.subset_entries(*job, i, j),  # type: ignore[misc]
+            part,
+            max(1, 40_000 // columns),
         )
         sums = segment_sums(table, entries, begin, end)
         if planes > 1:
-            sums = horner(sums, sums.shape[0] // planes, planes, 1)
+            sums = horner(sums, part, planes, 1)
         out[first : first + step] = sums
     return out
 

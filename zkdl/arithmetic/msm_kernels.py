@@ -109,28 +109,45 @@ def subset_entries(
     entries: Any,
     begin: Any,
     end: Any,
-    patterns: Any,
+    values: Any,
     columns: int,
-    stride: int,
+    subset: int,
     planes: int,
-    minus: int,
+    signed: bool,
     start: int,
     stop: int,
 ) -> None:
-    """Row r takes table point j stride + patterns[r, j] for every nonzero pattern (uint8).
+    """Bits of two's complement rows [start, stop), `subset` columns at a time, as entries of a table of sums.
 
-    Rows with r mod planes = minus are subtracted.
+    Plane k of row r is segment r planes + k. Where columns g subset + i have bit k set for the i in a pattern
+    it takes table point g 2^subset + pattern; the highest plane counts minus if `signed`.
+
+    Args:
+        entries: int32, room for rows x planes x groups codes.
+        begin, end: int64 segment bounds, filled here.
+        values: flat int64, `columns` for each row.
     """
+    groups = (columns + subset - 1) // subset
+    patterns = np.empty(planes, np.int64)
     for r in range(start, stop):
-        offset = r * columns
-        begin[r] = offset
-        sign = 1 if r % planes == minus else 0
-        for j in range(columns):
-            pattern = np.int64(patterns[r * columns + j])
-            if pattern != 0:
-                entries[offset] = 2 * (j * stride + pattern) + sign
-                offset += 1
-        end[r] = offset
+        for k in range(planes):
+            begin[r * planes + k] = (r * planes + k) * groups
+            end[r * planes + k] = begin[r * planes + k]
+        for g in range(groups):
+            first = g * subset
+            for k in range(planes):
+                patterns[k] = 0
+            for i in range(min(subset, columns - first)):
+                value = values[r * columns + first + i]
+                if value != 0:
+                    for k in range(planes):
+                        patterns[k] |= ((value >> k) & 1) << i
+            for k in range(planes):
+                if patterns[k] != 0:
+                    s = r * planes + k
+                    code = 2 * ((g << subset) + patterns[k])
+                    entries[end[s]] = code + 1 if signed and k == planes - 1 else code
+                    end[s] += 1
 
 
 @kernel
