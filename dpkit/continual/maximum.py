@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dpkit.continual.bank import Bank
 from dpkit.continual.blt import LIMIT
+from dpkit.continual.design import Design
 from dpkit.continual.plans import COUNT_DOMAIN, Plan, counters_design, make_plans
 from dpkit.continual.settings import GAUSSIAN, check_count, guarantee_of, read_budget, read_neighbours
 from dpkit.continual.stream import Stream
@@ -22,12 +24,27 @@ from dpkit.noise.keystream import Keystream
 __all__ = ["MaxSum", "RowRelease", "SumSelect", "select_column"]
 
 
-class RowRelease(NamedTuple):
+class _Fields(NamedTuple):
+    value: float
+    t: int
+    design: Design | None  # of one column's counter
+    fixed: float | None
+
+
+class RowRelease(_Fields):
     """One answer: `value`, `std` (of the noise alone; None for an index) and `t`; immutable."""
 
-    value: float
-    std: float | None
-    t: int
+    __slots__ = ()
+
+    @property
+    def std(self) -> float | None:
+        """Standard deviation of the noise; with counters, of each column's."""
+        if self.design is None:
+            return self.fixed
+        return math.sqrt(self.design.variance(self.t)) * COUNT_DOMAIN.unit
+
+    def __repr__(self) -> str:
+        return f"RowRelease(value={self.value!r}, std={self.std!r}, t={self.t})"
 
 
 def select_column(sums: NDArray[np.int64], scale: Fraction, word: Callable[[], int]) -> int:
@@ -142,9 +159,13 @@ class _RowStream(Stream):
         bits = self._bits(row, 1)
         with self._lock:
             self._enter(1)
-            value = self._advance(bits[None])[0]
+            if self._bank is not None:
+                value = self._from_counters(self._bank.step(bits * COUNT_DOMAIN.units(1.0))[None])[0]
+            else:
+                value = self._advance(bits[None])[0]
             t = self._leave(1)
-        return RowRelease(value.item(), self.std(t), t)
+        design = None if self._select else self._design
+        return RowRelease(value.item(), t, design, self.std(t) if design is None else None)
 
     def steps(self, rows: ArrayLike) -> NDArray[np.float64]:
         """Take many rows, (n, d), and return the answer after each, (n,) float64."""

@@ -1,12 +1,14 @@
 """Noise drawn in blocks and used in order, each draw once."""
 
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpkit.continual.settings import GAUSSIAN
+from dpkit.continual.ziggurat import draw_gaussian
 from dpkit.noise import NoiseSource
 
 __all__ = ["NoiseQueue"]
@@ -30,7 +32,7 @@ class NoiseQueue:
     __slots__ = ("_at", "_block", "_draw", "_grow", "_scale")
 
     def __init__(self, source: NoiseSource, law: str, scale: Fraction) -> None:
-        self._draw: Any = source.discrete_gaussian if law == GAUSSIAN else source.discrete_laplace
+        self._draw: Any = partial(draw_gaussian, source) if law == GAUSSIAN else source.discrete_laplace
         self._scale = scale
         self._block: list[int] = []
         self._at = 0

@@ -84,8 +84,8 @@ class Stream:
         """Return the sharpest proved guarantee of the whole stream, for its (epsilon, delta).
 
         Discrete Gaussian noise of variance v, in units of its lattice, is within total variation 1/(8 v) of a
-        rounded continuous Gaussian, and that is mu-GDP with mu = sqrt(2 rho): n draws make it `NearGDP`. Where
-        that is not proved (pure budgets, mechanisms with two noises, selections) it is `guarantee` itself.
+        rounded continuous Gaussian, and that is mu-GDP with mu = sqrt(2 rho): n draws make it `NearGDP`.
+        Where that is not proved (pure budgets, two noises, selections) it is `guarantee` itself.
         """
         rho, draws = self.guarantee.rho, self._draws()
         if rho is None or draws is None or isinstance(self.guarantee, PureDP):

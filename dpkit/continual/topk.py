@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dpkit.continual import choose
 from dpkit.continual.blt import LIMIT
+from dpkit.continual.design import Release
 from dpkit.continual.histogram import Histogram
 from dpkit.continual.settings import check_count
 from dpkit.continual.stream import Stream
@@ -17,13 +18,28 @@ from dpkit.noise import NoiseSource
 __all__ = ["TopK", "TopKRelease"]
 
 
-class TopKRelease(NamedTuple):
-    """The k largest noisy counts: categories `value` (k,) from the largest on, `counts` (k,), `std`, `t`."""
-
+class _Fields(NamedTuple):
     value: NDArray[np.int64]
     counts: NDArray[np.float64]
-    std: float
     t: int
+    whole: Release
+
+
+class TopKRelease(_Fields):
+    """The k largest noisy counts: categories `value` (k,) from the largest on, `counts` (k,), `std`, `t`.
+
+    `whole` is the histogram's release that they are sorted from.
+    """
+
+    __slots__ = ()
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the noise in each count."""
+        return self.whole.std
+
+    def __repr__(self) -> str:
+        return f"TopKRelease(value={self.value!r}, counts={self.counts!r}, std={self.std:.6g}, t={self.t})"
 
 
 class TopK(Stream):
@@ -75,7 +91,7 @@ class TopK(Stream):
             release = self._counts.step(category)
             self._leave(1)
         order = np.argsort(-release.value, kind="stable")[: self._k]
-        return TopKRelease(order, release.value[order], release.std, release.t)
+        return TopKRelease(order, release.value[order], release.t, release)
 
     def steps(self, categories: ArrayLike) -> NDArray[np.int64]:
         """Take many elements, (n,) integers, and return the k categories after each, (n, k)."""
