@@ -25,7 +25,7 @@ from dpkit.guarantee import (
 )
 
 if TYPE_CHECKING:
-    from dpkit import audit, continual, datasets, exact, noise
+    from dpkit import audit, continual, datasets, distributed, exact, noise
     from dpkit._loading import load
     from dpkit.continual.counter import Counter
     from dpkit.continual.distinct import DistinctCount
@@ -55,7 +55,7 @@ _LAZY = {
     "VectorCounter": "dpkit.continual.vector",
     "load": "dpkit._loading",
 }
-_LAZY_MODULES = ("audit", "continual", "datasets", "exact", "noise")
+_LAZY_MODULES = ("audit", "continual", "datasets", "distributed", "exact", "noise")
 
 __all__ = [
     "GDP",
@@ -89,6 +89,7 @@ __all__ = [
     "compose",
     "continual",
     "datasets",
+    "distributed",
     "exact",
     "load",
     "mu_for",

@@ -29,6 +29,7 @@ FLOORS = {
         "_loading": 6,
         "exact": 6,
         "datasets": 6,
+        "distributed": 6,
         "audit": 7,
         "cli": 8,
         "__main__": 9,

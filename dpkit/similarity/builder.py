@@ -120,6 +120,15 @@ class Builder(Generic[S, R]):
             sums[...] = 0
         return self
 
+    def _absorb(self, sums: NDArray[np.uint64], count: int) -> None:
+        """Add exact sums that tasks of `dpkit.distributed` made from records with these settings."""
+        with self._lock:
+            self._check_open()
+            if sums.shape != self._sums.shape or sums.dtype != np.uint64:
+                raise ArgumentError(f"sums of shape {sums.shape} do not fit this builder")
+            self._sums += sums
+            self._count += count
+
     def release(self, unsafe_noise: NoiseSource | None = None) -> R:
         """Add noise to every sum and the count, once, and return the sealed release; the builder is spent.
 
