@@ -15,7 +15,7 @@ def device_ptx(source: Path, work: Path, architecture=ARCHITECTURE):
     """PTX text of one source file; skips when the machine has neither nvcc nor NVRTC."""
     if shutil.which("nvcc"):
         return _nvcc_ptx(source, work, architecture).read_text()
-    return nvrtc_compile(_nvrtc_library(), source, "compute", architecture)
+    return nvrtc_compile(nvrtc_library(), source, "compute", architecture)
 
 
 def assemble(source: Path, work: Path, architecture=ARCHITECTURE):
@@ -24,7 +24,7 @@ def assemble(source: Path, work: Path, architecture=ARCHITECTURE):
         out = work / f"{source.stem}.{architecture}.cubin"
         _nvcc("-cubin", _nvcc_ptx(source, work, architecture), out, architecture)
         return out.read_bytes()
-    return nvrtc_compile(_nvrtc_library(), source, "sm", architecture)
+    return nvrtc_compile(nvrtc_library(), source, "sm", architecture)
 
 
 def _nvcc_ptx(source, work, architecture):
@@ -42,13 +42,13 @@ def _nvcc(kind, source, out, architecture):
     assert done.returncode == 0, done.stderr
 
 
-def _nvrtc_library():
+def nvrtc_library():
     """Load libnvrtc from the nvidia-cuda-nvrtc wheel, or skip."""
     found = importlib.util.find_spec("nvidia")
     for root in found.submodule_search_locations if found else ():
         for path in sorted(Path(root).glob("**/libnvrtc.so.*")):
             return ctypes.CDLL(str(path))
-    pytest.skip("neither nvcc nor the nvidia-cuda-nvrtc wheel is on this machine: device code not compiled")
+    pytest.skip("the nvidia-cuda-nvrtc wheel is not on this machine: nothing compiled through NVRTC")
 
 
 def nvrtc_compile(library, source: Path, kind, architecture=ARCHITECTURE):

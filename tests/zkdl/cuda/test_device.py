@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.zkdl.cuda.device_build import assemble, device_ptx
+from tests.zkdl.cuda.device_build import assemble, device_ptx, nvrtc_compile, nvrtc_library
 from tests.zkdl.cuda.host_build import MODULI, decode, encode, from_montgomery, to_montgomery
 from tests.zkdl.cuda.msm_driver import bucket_lists
 from tests.zkdl.cuda.ptx_machine import UnknownInstruction, kernels
@@ -65,6 +65,17 @@ def test_assembles_for_sm_90(work, name):
 @pytest.mark.parametrize("name", SOURCES)
 def test_assembles_for_older_and_newer_devices(work, name, architecture):
     assert assemble(cuda_folder() / name, work, architecture)[:4] == b"\x7fELF"
+
+
+QUICK = ("msm.cu", "buckets.cu")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in SOURCES]
+)
+def test_compiles_through_nvrtc(name):
+    """The way CuPy takes: headers as text, no nvcc."""
+    assert nvrtc_compile(nvrtc_library(), cuda_folder() / name, "sm")[:4] == b"\x7fELF"
 
 
 def test_entries_and_carry_chains(ptx):
