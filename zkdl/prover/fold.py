@@ -31,7 +31,7 @@ class FoldProver:
         n = len(weights)
         # A record is shorter than a row: the rest of its row is zero.
         self._vector = np.concatenate([vector, za.Fr.zeros(n - len(vector))])
-        self._weights = np.array(weights)
+        self._weights = np.copy(weights)
         self._blind = blind
         self._base = base
         self._randomness = randomness

@@ -175,7 +175,7 @@ def _table_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> 
     stack = instance.multiplicities
     size = 1 << stack.num_vars
     first = int(stack.blocks[0].name[1])
-    q = np.repeat(za.Fr.from_ints([(c.alpha - c.beta * first) % R]), size, axis=0)
+    q = za.Fr.scale(za.Fr.ones(size), c.alpha - c.beta * first)
     for block in stack.blocks:
         part = slice(block.offset, block.offset + block.size)
         q[part] = _denominators(np.arange(block.size), c.alpha - c.beta * int(block.name[1]))

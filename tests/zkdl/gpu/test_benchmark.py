@@ -2,10 +2,13 @@
 
 import sys
 
+import pytest
+
 from benchmarks import _arithmetic_gpu as benchmark
 from zkdl.arithmetic.backend import use_engine
 
 
+@pytest.mark.slow
 def test_benchmark(engine):
     use_engine(None)
     engine.line = 64

@@ -31,11 +31,21 @@ def same(function, *args, on_device=True):
     wanted = on_processor(function)(*copies)
     use_engine(before)
     got = function(*args)
-    assert np.array_equal(host(got), wanted)
-    assert np.shape(got) == np.shape(wanted)
+    compare(got, wanted)
     if isinstance(wanted, np.ndarray):
         assert isinstance(got, DeviceArray) == on_device
     return got
+
+
+def compare(got, wanted):
+    if isinstance(wanted, tuple):
+        assert isinstance(got, tuple)
+        assert len(got) == len(wanted)
+        for one, other in zip(got, wanted, strict=True):
+            compare(one, other)
+        return
+    assert np.array_equal(host(got), wanted)
+    assert np.shape(got) == np.shape(wanted)
 
 
 # Methods of Field are switched functions, too; binding them by hand lets `same` reach the processor's
@@ -155,55 +165,68 @@ def test_folding_is_in_place_and_ends_on_the_host(engine):
     assert not engine.fallbacks
 
 
-@pytest.mark.parametrize("n", [LINE, 30, 256, 514, 4096])
+LENGTHS = [LINE, 32, 260, 516, 4096]
+sc = za.sumcheck
+
+
+@pytest.mark.parametrize("n", LENGTHS)
 def test_rounds(engine, n):
     e, f, g = (elements(n, k) for k in (1, 2, 3))
-    same(za.sumcheck.round_quadratic, f, g)
-    same(za.sumcheck.round_cubic, e, f, g)
-    same(za.sumcheck.round_cubic, engine.put(e), f, engine.put(g))
-    same(za.sumcheck.round_quadratic, f, g, elements(n // 2, 4)[: 1 if n % 4 else n // 4])
-    assert not engine.fallbacks
-
-
-@pytest.mark.parametrize("n", [LINE, 64, 4096])
-def test_rounds_of_integers(engine, n):
-    f = elements(n, 1)
+    same(sc.round_quadratic, f, g)
+    same(sc.round_cubic, e, f, g)
+    same(sc.round_cubic, engine.put(e), f, engine.put(g))
     for dtype in (np.int32, np.int64):
-        small = integers(dtype, n) >> (np.dtype(dtype).itemsize * 8 - 20)
-        same(za.sumcheck.round_quadratic, small, f)
-        same(za.sumcheck.fold_integers, small, 3**150, on_device=n >= 2 * LINE)
-    bits = integers(np.int32, n) & 1
-    same(za.sumcheck.round_boolean, elements(n // 2, 2), bits)
-    same(za.sumcheck.round_boolean, elements(n // 2, 2), f)
+        small = integers(dtype, n) >> 3
+        same(sc.round_quadratic, small, g)
+        same(sc.fold_integers, small, 3**150, on_device=n >= 2 * LINE)
+        same(sc.round_boolean, e, small >> (40 if dtype is np.int64 else 1))
+    same(sc.round_boolean, e, f)
+    same(sc.round_boolean, engine.put(e), engine.put(f))
+    same(sc.add_multiple, f.copy(), g, -5)
+    same(sc.add_halves, f.copy(), on_device=n >= 2 * LINE)
     assert not engine.fallbacks
 
 
-@pytest.mark.parametrize("n", [LINE, 64, 4096])
-def test_fraction_layers(engine, n):
-    eq, (u, p1, q0, q1) = elements(n // 2, 9), (elements(n, k) for k in range(4))
-    same(za.sumcheck.round_layer, eq, u, p1, q0, q1)
-    ones = np.ones(n, np.int32)
-    same(za.sumcheck.round_integer_layer, eq, ones, integers(np.int32, n) >> 8, q0, q1)
-    wide = n >= 2 * LINE
-    for p in (u, ones):
-        for found in zip(
-            za.sumcheck.fraction_layer(p, q0), on_processor(za.sumcheck.fraction_layer)(p, q0), strict=True
-        ):
-            assert isinstance(found[0], DeviceArray) == wide
-            assert np.array_equal(host(found[0]), found[1])
-    same(za.sumcheck.add_multiple, u, q0, 3**120, on_device=True)
-    same(za.sumcheck.add_halves, engine.put(u), on_device=wide)
-    tables = [t.copy() for t in (u, p1, q0, q1)]
-    ends, bound = za.sumcheck.fold_round_layer(eq, *(engine.put(t) for t in tables), 3**130)
-    wanted, expected = on_processor(za.sumcheck.fold_round_layer)(eq, *tables, 3**130)
-    assert ends == wanted
-    assert all(np.array_equal(host(a), b) for a, b in zip(bound, expected, strict=True))
-    pair = [t.copy() for t in (u, q0)]
-    ends, *bound = za.sumcheck.fold_round_quadratic(*(engine.put(t) for t in pair), 3**130)
-    wanted, *expected = on_processor(za.sumcheck.fold_round_quadratic)(*pair, 3**130)
-    assert ends == wanted
-    assert all(np.array_equal(host(a), b) for a, b in zip(bound, expected, strict=True))
+def test_rounds_with_weights_of_the_lowest_bits(engine):
+    f, g = elements(64, 1), elements(64, 2)
+    for m in (1, 2, 8, 32):
+        same(sc.round_quadratic, f, g, elements(m, 3))
+        same(sc.round_quadratic, engine.put(f), g, engine.put(elements(m, 3)))
     assert not engine.fallbacks
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_rounds_that_fold_first(engine, n):
+    f, g = elements(n, 1), elements(n, 2)
+    same(sc.fold_round_quadratic, f.copy(), g.copy(), 3**155)
+    a, b = engine.put(f), engine.put(g)
+    _, c, d = same(sc.fold_round_quadratic, a, b, P - 1)
+    if n >= 2 * LINE:
+        assert (c.address, d.address) == (a.address, b.address)
+    else:
+        assert isinstance(c, np.ndarray)
+    assert not engine.fallbacks
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_layers_of_fractions(engine, n):
+    eq, u, p, q, t = (elements(n, k) for k in (1, 2, 3, 5, 7))
+    same(sc.round_layer, eq, u, p, q, t)
+    same(sc.fold_round_layer, eq[: n // 4], u.copy(), p.copy(), q.copy(), t.copy(), 3**155)
+    same(sc.fold_round_layer, engine.put(eq), *(engine.put(x) for x in (u, p, q, t)), 5)
+    same(sc.fraction_layer, u, q)
+    for dtype in (np.int32, np.int64):
+        a, b = integers(dtype, n, seed=3) >> 2, integers(dtype, n, seed=4) >> 2
+        same(sc.fraction_layer, a, q)
+        same(sc.round_integer_layer, eq[: n // 2], a, b, q, t)
+    assert not engine.fallbacks
+
+
+def test_integers_too_large_for_differences_go_to_the_processor(engine):
+    large = np.array([-(1 << 63), (1 << 63) - 1] * LINE)
+    same(sc.fold_integers, large, 7, on_device=False)
+    same(sc.round_quadratic, large, elements(2 * LINE, 1))
+    assert engine.fallbacks == {"sumcheck.fold_integers": 1, "sumcheck.round_quadratic": 1}
 
 
 POINTS = FixedBase(g1.generator()).mul(Fr.from_ints([*range(60), 1, -1, 1, 1]))
@@ -302,7 +325,7 @@ def test_all_operations_belong_to_switched_functions():
         ml = za.multilinear
         ml.eq_table([1]), ml.evaluate(a, [1]), ml.eval_int(small, [1]), ml.inner_int(small, a)
         ml.matvec(small[None], a), ml.vecmat(a[:1], small[None]), ml.fold_high(a.copy(), 1)
-        sc, four = za.sumcheck, Fr.from_ints([1, 2, 3, 4])
+        four = Fr.from_ints([1, 2, 3, 4])
         sc.round_quadratic(a, a), sc.round_cubic(a, a, a), sc.round_boolean(a[:1], a)
         sc.fold_round_quadratic(four.copy(), four.copy(), 1), sc.round_layer(a, a, a, a, a)
         sc.fold_round_layer(a, *(four.copy() for _ in range(4)), 1), sc.fold_integers(small, 1)

@@ -25,7 +25,17 @@ OPERATIONS: dict[str, Operation] = {
     **msm_ops.OPERATIONS,
 }
 
-KERNEL_FILES = ("buckets", "elementwise", "logup", "msm", "multilinear", "points", "sumcheck")
+KERNEL_FILES = (
+    "buckets",
+    "elementwise",
+    "fraction",
+    "logup",
+    "msm",
+    "multilinear",
+    "points",
+    "sumcheck",
+    "sumcheck_small",
+)
 """Sources whose kernels the operations launch."""
 
 _TRIED = 1 << 11
@@ -60,6 +70,8 @@ def self_test(engine: Engine) -> None:
         ("field.mul", Field.mul, (Fr, f, g)),
         ("field.inverse", Field.inverse, (Fr, f)),
         ("sumcheck.round_quadratic", sumcheck.round_quadratic, (f, g)),
+        ("sumcheck.round_quadratic", sumcheck.round_quadratic, (small[0], f)),
+        ("sumcheck.round_layer", sumcheck.round_layer, (f, f, g, g, f)),
         ("multilinear.vecmat", multilinear.vecmat, (f, np.ascontiguousarray(small.T))),
         ("msm_rows", msm_rows, (points, small)),
         ("msm", msm, (points, f)),
