@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpkit.audit.game import Array, StreamMechanism
+from dpkit.audit.game import Array, Plays, StreamMechanism
+from dpkit.audit.laws import gaussian_log_ratio, prefix_nodes
 from dpkit.errors import ArgumentError, DpkitError
 from dpkit.guarantee import Guarantee
 from dpkit.noise import OSNoise
@@ -303,4 +304,13 @@ def shipped(
         steps=min(8, settings.get("horizon") or 8),
         columns=d if label in ("MaxSum", "SumSelect") else None,
         bounds=(0.0, d - 1.0) if label == "Histogram" else bounds,
+        log_ratio=_tree_ratio(prototype, running_sum(bounds)) if label == "Counter" else None,
     )
+
+
+def _tree_ratio(counter: Any, truth: Callable[[Array], Array]) -> Callable[[Plays], Array] | None:
+    """Return the likelihood ratio of a binary tree of known horizon; the other mechanisms' is learned."""
+    if counter.mechanism != "binary" or counter.horizon is None:
+        return None
+    nodes = prefix_nodes(min(counter.horizon, 64))
+    return gaussian_log_ratio(nodes @ nodes.T * counter.std(1) ** 2, truth)

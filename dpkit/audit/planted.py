@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dpkit.audit.adapters import running_sum
-from dpkit.audit.game import Array, Plays, StreamMechanism
+from dpkit.audit.game import Array, StreamMechanism
+from dpkit.audit.laws import gaussian_log_ratio, prefix_nodes
 from dpkit.errors import ArgumentError
 from dpkit.guarantee import ZCDP, ApproxDP, Guarantee, PureDP
 from dpkit.noise import OSNoise, rational_up
@@ -136,23 +136,12 @@ BUGS: dict[str, str] = {name: bug.about for name, bug in _BUGS.items()}
 ADAPTIVE = "index trap"
 
 
-def _matrix(steps: int) -> NDArray[np.float64]:
-    """Return which nodes each prefix sums: row t - 1 has ones at the ends of t's dyadic intervals."""
-    found = np.zeros((steps, steps))
-    for t in range(1, steps + 1):
-        end = t
-        while end:
-            found[t - 1, end - 1] = 1.0
-            end &= end - 1
-    return found
-
-
 class _Trees:
     """Runs of one broken tree: exact sums in grid units, answers in units of 1.0."""
 
     def __init__(self, bug: _Bug, runs: int, steps: int, noise: Array) -> None:
         self._bug, self._runs, self._steps, self._noise = bug, runs, steps, noise
-        self._matrix = _matrix(steps)
+        self._matrix = prefix_nodes(steps)
         self._given = np.zeros((runs, 0))
         self._silent = np.zeros(runs, dtype=np.bool_)
 
@@ -237,23 +226,15 @@ def planted(bug: str = "none", horizon: int | None = None) -> StreamMechanism:
         promised = PureDP(math.sqrt(2.0 * kind.rho), kind.relation)
     honest = replace(kind, factor=1.0)
     low = -1.0 if kind.relation == "replace" else 0.0
-    covariance = _matrix(steps) @ _matrix(steps).T * (_scale(honest, steps) / UNIT) ** 2
+    nodes = prefix_nodes(steps)
+    covariance = nodes @ nodes.T * (_scale(honest, steps) / UNIT) ** 2
     truth = running_sum((low, 1.0))
-
-    def log_ratio(plays: Plays) -> Array:
-        """Return the Gaussian log-likelihood ratio of an honest tree of these steps."""
-        k = plays.left.shape[1]
-        shift = truth(plays.left)[:, :, 0] - truth(plays.right)[:, :, 0]
-        middle = truth(plays.right)[:, :, 0] + shift / 2.0
-        solved = np.linalg.solve(covariance[:k, :k], (np.nan_to_num(plays.answers[:, :, 0]) - middle).T).T
-        return np.asarray((shift * solved).sum(axis=1), dtype=np.float64)
-
     return StreamMechanism(
         bug,
         promised,
         lambda runs: _Trees(kind, runs, steps, _draw(kind, runs, steps)),
         truth=truth,
-        log_ratio=log_ratio,
+        log_ratio=gaussian_log_ratio(covariance, truth),  # of the honest tree
         steps=steps,
         bounds=(low, 1.0),
     )
