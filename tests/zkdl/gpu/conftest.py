@@ -1,6 +1,5 @@
 import pytest
 
-from tests.zkdl.cuda.conftest import host  # noqa: F401
 from tests.zkdl.gpu.host_device import HostDevice
 from zkdl.arithmetic.backend import use_engine
 from zkdl.arithmetic.gpu import OPERATIONS, Engine
