@@ -109,13 +109,15 @@ class BLTDesign:
                 f"rho = {float(self.budget.amount):.3g} needs noise beyond the sampler's range at this "
                 "resolution: raise rho, pass a coarser resolution, or mechanism='hybrid'"
             )
-        spread = math.ceil(math.log2(sigma)) + p + 7  # 100 standard deviations; beyond, the slow twin
+        spread = math.ceil(math.log2(sigma)) + 7  # 100 standard deviations; beyond, the slow twin
         steps = float((-1 / np.expm1(-a)).sum())
         enough = 8 + math.ceil(math.log2(steps))
-        for width, q in ((64, 57 - spread), (128, max(enough, 24))):
-            if q < 1 or (width == 128 and q > 61):
+        # a coarser lattice leaves the states of far horizons more bits
+        choices = [(64, finer, 57 - spread - finer) for finer in (p, p - 2, p - 4)]
+        for width, finer, q in (*choices, (128, p, max(enough, 24))):
+            if q < 1 or finer < 1 or (width == 128 and q > 61):
                 continue
-            recursion = Recursion.of(a, r, p, q, width)
+            recursion = Recursion.of(a, r, finer, q, width)
             coarse = min(recursion.omega) < 16  # weights of fewer bits would move the optimum
             allowed = _SLACK if width == 64 else 10 * _SLACK
             if self._slack(recursion, change) <= allowed and recursion.falls() and not coarse:

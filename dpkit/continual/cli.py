@@ -46,11 +46,15 @@ def _counter_run(
     delta: Annotated[float, typer.Option(help="With epsilon; 0 is pure.")] = 0.0,
     horizon: Annotated[int | None, typer.Option(help="Number of steps; default: unknown.")] = None,
     mechanism: Annotated[
-        str, typer.Option(help="auto, binary, honaker, smooth, blt, k-ary, hybrid.")
+        str, typer.Option(help="auto, binary, honaker, smooth, sqrt, blt, k-ary, hybrid.")
     ] = "auto",
     neighbours: Annotated[str, typer.Option(help="zero-out or replace.")] = "zero-out",
     low: Annotated[float, typer.Option(help="Least legal number; others are clipped.")] = 0.0,
     high: Annotated[float, typer.Option(help="Largest legal number.")] = 1.0,
+    window: Annotated[int | None, typer.Option(help="Sum the last so many numbers only.")] = None,
+    decay: Annotated[
+        float | None, typer.Option(help="Weight of the past falls by this factor a step.")
+    ] = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="SECRET file to go on from after an interruption; made if missing."),
@@ -67,6 +71,8 @@ def _counter_run(
             "mechanism": mechanism,
             "neighbours": neighbours,
             "bounds": (low, high),
+            "window": window,
+            "decay": decay,
         }
         run_stream(arguments, sys.stdin.fileno(), sys.stdout.fileno(), checkpoint, std)
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ from dpkit.noise import NoiseSource, OSNoise
 
 __all__ = ["Counter"]
 
-_BULK = 1 << 16
+_BULK = 1 << 14  # what is at work stays in the second-level cache
 
 
 class Counter(Stream):

@@ -9,6 +9,16 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
+def grid_units(values: Any, out: Any, low: Any, high: Any, nan_point: Any, scale: Any) -> None:
+    """Clip numbers to [low, high], NaN to nan_point, and round them times scale to nearest, ties to even."""
+    for i in range(values.size):
+        x = values[i]
+        if not low <= x <= high:
+            x = low if x < low else high if x > high else nan_point
+        out[i] = np.int64(np.rint(x * scale))
+
+
+@njit(cache=True, nogil=True)
 def binary_fill(xs: Any, out: Any, noise: Any, live: Any, t: Any, total: Any, now: Any) -> Any:
     """Run the binary tree; `live` holds the noise of each set bit of t. Returns (t, total, now)."""
     for i in range(xs.size):

@@ -50,6 +50,9 @@ class NoiseQueue:
 
     def ahead(self, n: int) -> NDArray[np.int64]:
         """Return at least n unread draws, in order; call `consume` with how many were used."""
+        if self._at == len(self._block):
+            self._block, self._at = [], 0
+            return np.asarray(self._draw(self._scale, n), dtype=np.int64)
         rest = np.array(self._block[self._at :], dtype=np.int64)
         if rest.size < n:
             fresh = np.asarray(self._draw(self._scale, n - rest.size), dtype=np.int64)

@@ -163,6 +163,10 @@ class RecursiveNoise(SlowNoise):
 
     def take(self, n: int) -> NDArray[np.int64]:
         """Return the next n: what is left of the block, then a block of its own."""
+        if self._at == len(self._block):
+            z = self._queue.ahead(n)
+            self._queue.consume(z, n)
+            return self._run(z[:n])
         rest = np.array(self._block[self._at : self._at + n], dtype=np.int64)
         self._at += rest.size
         if rest.size == n:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpkit.continual.kernels import grid_units
 from dpkit.errors import ArgumentError
-from dpkit.grid import round_up, to_grid
+from dpkit.grid import round_up
 from dpkit.guarantee import ZCDP, ApproxDP, Guarantee, PureDP, rho_for
 from dpkit.noise import MAX_SCALE
 
@@ -159,9 +160,11 @@ class Domain:
                 f"array must be one-dimensional and hold real numbers, got shape {values.shape} and dtype "
                 f"{values.dtype}"
             )
-        values = values.astype(np.float64)
-        values = np.clip(np.where(np.isnan(values), self.nan_point, values), self.low, self.high)
-        return to_grid(values * 2.0**self.bits, 0, 2**31)
+        out = np.empty(values.size, dtype=np.int64)
+        grid_units(
+            values.astype(np.float64, copy=False), out, self.low, self.high, self.nan_point, self._scale
+        )
+        return out
 
 
 def _as_float(x: object) -> float:

@@ -39,6 +39,14 @@ def test_sums_come_out_line_by_line():
     assert stream("") == []
 
 
+def test_windows_and_decay():
+    sure = {"rho": 1e7, "horizon": 1000}
+    lines = stream("1\n" * 5, {**sure, "window": 3})
+    np.testing.assert_allclose([float(x) for x in lines], [1, 2, 3, 3, 3], atol=0.05)
+    lines = stream("1\n" * 3, {**sure, "decay": 0.5})
+    np.testing.assert_allclose([float(x) for x in lines], [1, 1.5, 1.75], atol=0.05)
+
+
 def test_a_slow_stream_is_answered_at_once():
     read_in, write_in = os.pipe()
     read_out, write_out = os.pipe()
