@@ -104,6 +104,75 @@ def test_fraction_round_and_its_fold(host, half, blocks):
     assert finished(host, "fraction", partials, blocks) == fraction_by_hand(halved, folded, lam)
 
 
+def ends_by_hand(eq, half, product, *tables):
+    """Value at 0 and leading coefficient of the sum of eq[i] product(lines), a product of degree 2."""
+    low = sum(eq[i] * product(*(t[i] for t in tables)) for i in range(half))
+    one = sum(eq[i] * product(*(t[i + half] for t in tables)) for i in range(half))
+    minus = sum(eq[i] * product(*(2 * t[i] - t[i + half] for t in tables)) for i in range(half))
+    return [low % P, (one + minus - 2 * low) * pow(2, -1, P) % P]
+
+
+@pytest.mark.parametrize(("half", "blocks"), [(1, 1), (130, 1), (150, 2)])
+def test_layer_rounds(host, half, blocks):
+    rng = random.Random(f"layer {half}")
+    eq, r, tables = table(rng, 2 * half), rng.randrange(P), [table(rng, 4 * half) for _ in range(4)]
+    arrays, weights, partials = (
+        [to_montgomery(t) for t in tables],
+        to_montgomery(eq),
+        room("fraction", blocks),
+    )
+
+    def layer(u, p1, q0, q1):
+        return u * q1 + p1 * q0
+
+    host.run("round_layer", blocks, weights, *arrays, 2 * half, partials)
+    assert finished(host, "fraction", partials, blocks) == ends_by_hand(eq, 2 * half, layer, *tables)
+    partials = room("fraction", blocks)
+    host.run("fold_round_layer", blocks, weights, *arrays, to_montgomery([r]), half, partials)
+    folded = [fold_by_hand(t, r) for t in tables]
+    assert [from_montgomery(a[: 2 * half]) for a in arrays] == folded
+    assert from_montgomery(weights) == eq
+    assert finished(host, "fraction", partials, blocks) == ends_by_hand(eq, half, layer, *folded)
+
+
+@pytest.mark.parametrize("kind", sorted(DTYPES))
+@pytest.mark.parametrize(("half", "blocks"), [(1, 1), (150, 2)])
+def test_layer_with_integer_numerators(host, kind, half, blocks):
+    rng = random.Random(f"numerators {kind} {half}")
+    eq, q0, q1 = table(rng, half), table(rng, 2 * half), table(rng, 2 * half)
+    p0, p1 = (integers(rng, 2 * half, LIMITS[kind], DTYPES[kind]) for _ in range(2))
+    partials, out = np.zeros((4 * blocks, 4), np.uint64), np.zeros((4, 4), np.uint64)
+    sources = (to_montgomery(eq), p0, p1, to_montgomery(q0), to_montgomery(q1))
+    host.run(f"round_integer_layer_{kind}", blocks, *sources, half, partials)
+    host.run("finish_integer_layer", 1, partials, np.uint32(blocks), out)
+    wanted = ends_by_hand(
+        eq, half, lambda a, b, c, d: a * d + b * c, p0.tolist(), p1.tolist(), q0, q1
+    ) + ends_by_hand(eq, half, lambda c, d: c * d, q0, q1)
+    assert from_montgomery(out) == wanted
+
+
+@pytest.mark.parametrize(("half", "blocks"), [(1, 1), (150, 2)])
+def test_boolean_and_weighted_rounds(host, half, blocks):
+    rng = random.Random(f"boolean {half}")
+    eq, f, g = table(rng, half), table(rng, 2 * half), table(rng, 2 * half)
+    small = integers(rng, 2 * half, 2**30, np.int32)
+
+    def ends(kernel, *sources):
+        partials = room("fraction", blocks)
+        host.run(kernel, blocks, to_montgomery(eq), *sources, half, partials)
+        return finished(host, "fraction", partials, blocks)
+
+    def boolean(x):
+        return x * (x - 1)
+
+    assert ends("round_boolean", to_montgomery(f)) == ends_by_hand(eq, half, boolean, f)
+    assert ends("round_boolean_i32", small) == ends_by_hand(eq, half, boolean, small.tolist())
+    width = 1 if half == 1 else 8
+    repeated = [eq[i % width] for i in range(half)]
+    wanted = ends_by_hand(repeated, half, lambda x, y: x * y, f, g)
+    assert ends("round_weighted", width - 1, to_montgomery(f), to_montgomery(g)) == wanted
+
+
 @settings(max_examples=10, deadline=None)
 @given(variables=st.integers(1, 5), seed=st.integers(0, 2**32))
 def test_a_whole_layer_ends_in_its_leaves(host, variables, seed):
