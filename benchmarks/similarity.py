@@ -1,6 +1,7 @@
-"""Private kernel sums: error on a reference mixture, build time, and queries beside exact summation.
+"""Private sums of kernels and distances, and classification: errors, build times, queries beside exact sums.
 
     python -m benchmarks.similarity [--json] [--out FILE] [--seeds 3] [--records 500000] [--queries 200]
+                                    [--draws 20] [--skip-kernels] [--skip-distances] [--skip-classes]
 
 Mixture (T2): 20 centres N(0, I/d), records N(centre, I/(2d)), n = 50,000, d = 32, Gaussian kernel of
 bandwidth one, 1,000 fresh queries of the same law, epsilon = 1. Errors are means over queries of |answer /
@@ -26,10 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import dpkit
+from benchmarks._distances import classification, distances
 from dpkit.similarity.sums import threads_available
 
 Floats = NDArray[np.float64]
 LIMITS = {"pure": 0.044, "delta=1e-6": 0.020, "build_seconds": 10.0, "speedup": 8.0}
+L1_LIMIT = 0.002  # mean relative error, n = 50,000, d = 32, epsilon = 1, pure
 
 
 def mixture(n: int, d: int, seed: int, queries: int) -> tuple[Floats, Floats]:
@@ -170,8 +173,18 @@ def main() -> int:
     parser.add_argument("--records", type=int, default=500_000, help="records of the speed table")
     parser.add_argument("--queries", type=int, default=200, help="queries of the speed table")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--draws", type=int, default=20, help="releases behind each row of distances")
+    for part in ("kernels", "distances", "classes"):
+        parser.add_argument(f"--skip-{part}", action="store_true")
     args = parser.parse_args()
-    report = measure(args.seeds, args.records, args.queries, args.rounds)
+    report: dict[str, object] = {"met": True, "errors": [], "speed": [], "worst": None}
+    if not args.skip_kernels:
+        report = measure(args.seeds, args.records, args.queries, args.rounds)
+    report["distances"] = [] if args.skip_distances else distances(args.draws, 400)
+    report["classes"] = [] if args.skip_classes else classification(max(2, args.draws // 2))
+    for row in report["distances"]:  # type: ignore[attr-defined]
+        if row["name"] == "l1 hat, pure" and row["d"] == 32:
+            report["met"] = bool(report["met"]) and row["mean_relative_error"] <= L1_LIMIT
     if args.out:
         with open(args.out, "w", encoding="utf-8") as file:
             json.dump(report, file, indent=2)
@@ -190,6 +203,15 @@ def main() -> int:
             f"{row['exact_us_per_query']:,.0f} us: {row['speedup']:.0f} times faster  "
             f"(build {row['build_seconds']:.1f} s)"
         )
+    for row in report["distances"]:  # type: ignore[attr-defined]
+        print(
+            f"{row['name']:28} d = {row['d']:<4} error {row['mean_relative_error']:.3%} "
+            f"(worst of {row['draws']}: {row['worst_release']:.3%})  noise {row['noise_std']:,.0f}  "
+            f"build {row['build_seconds']:.2f} s  query {row['query_us']:.1f} us"
+        )
+    for row in report["classes"]:  # type: ignore[attr-defined]
+        shown = "  ".join(f"{key} {value:.3f}" for key, value in row.items() if key.startswith("epsilon"))
+        print(f"{row['data']:8} {row['rule']:22} {shown}  fit {row['fit_seconds']:.2f} s")
     print(f"worst {report['worst']}\nlimits {LIMITS}: {'met' if report['met'] else 'MISSED'}")
     return 0 if report["met"] else 1
 

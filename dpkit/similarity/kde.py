@@ -10,8 +10,9 @@ from dpkit.errors import FormatError
 from dpkit.guarantee import Guarantee
 from dpkit.release import Sealed, read_file, seal, unseal, write_atomically
 from dpkit.similarity.builder import Builder
-from dpkit.similarity.inputs import check_neighbours, check_points
+from dpkit.similarity.inputs import check_budget, check_integer, check_neighbours, check_points
 from dpkit.similarity.settings import KDESettings
+from dpkit.similarity.sizing import KDEPrediction, predict_features
 from dpkit.similarity.sums import answer
 
 __all__ = ["KDE", "KDEBuilder"]
@@ -133,6 +134,34 @@ class KDE:
             expected_records,
         )
         return KDEBuilder(settings, KDE._released)
+
+    @staticmethod
+    def predict(
+        *,
+        d: int,
+        epsilon: float = 1.0,
+        delta: float = 0.0,
+        neighbours: str = "add-remove",
+        expected_records: int | None = None,
+    ) -> list[KDEPrediction]:
+        """Return predicted errors of an average similarity for sizes m, the automatic one first.
+
+        Args:
+            d: number of columns; the rest as for `KDE`. No data is needed: every input is public.
+
+        Example:
+            >>> import dpkit
+            >>> best = dpkit.KDE.predict(d=32, epsilon=1.0, expected_records=50_000)[0]
+            >>> best.features, round(best.noise_std, 4)
+            (4000, 0.0026)
+        """
+        columns = check_integer(d, "d", 1, 1 << 20)
+        eps, dlt = check_budget(epsilon, delta)
+        relation = check_neighbours(neighbours)
+        expected = None
+        if expected_records is not None:
+            expected = check_integer(expected_records, "expected_records", 0, 2**62)
+        return predict_features(eps, dlt, relation, columns, expected)
 
     @classmethod
     def _of(cls, settings: KDESettings, sums: NDArray[np.int64], count: int, origin: str) -> "KDE":

@@ -1,10 +1,11 @@
 """How many frequencies a sketch gets when nobody says, from public inputs only."""
 
 import math
+from dataclasses import dataclass
 
 from dpkit.guarantee import rho_for
 
-__all__ = ["MAX_FEATURES", "NOMINAL_RECORDS", "choose_features"]
+__all__ = ["MAX_FEATURES", "NOMINAL_RECORDS", "KDEPrediction", "choose_features", "predict_features"]
 
 MAX_FEATURES = 1 << 20
 _FEWEST = 256
@@ -53,3 +54,45 @@ def choose_features(
     if columns <= count // 4:
         count = min(-(-count // columns), most // columns) * columns
     return count
+
+
+@dataclass(frozen=True)
+class KDEPrediction:
+    """What a number of frequencies will do to an *average* similarity, known before any data.
+
+    Args:
+        features: m.
+        noise_std: standard deviation of the noise in an average over the expected records.
+        sampling_std: of the choice of frequencies, at most about this (measured: 0.3 / sqrt(m)).
+        error: both together, root of the sum of squares.
+        expected_records: the n that the figures are about.
+    """
+
+    features: int
+    noise_std: float
+    sampling_std: float
+    error: float
+    expected_records: int
+
+
+def predict_features(
+    epsilon: float, delta: float, neighbours: str, columns: int, expected_records: int | None
+) -> list[KDEPrediction]:
+    """Return figures for the automatic size, first, and for sizes around it, from public inputs only."""
+    chosen = choose_features(epsilon, delta, neighbours, columns, expected_records)
+    records = max(1, NOMINAL_RECORDS if expected_records is None else expected_records)
+    factor = 2.0 if neighbours == "replace" else 1.0
+    share = 1.0 if neighbours == "replace" else 0.98
+
+    def figures(m: int) -> KDEPrediction:
+        if delta == 0.0:
+            noise = 2.0 * factor * math.sqrt(m) / (share * epsilon * records)
+        else:
+            noise = factor / math.sqrt(2.0 * share * rho_for(epsilon, delta)) / records
+        sampling = _SPREAD / math.sqrt(m)
+        return KDEPrediction(m, noise, sampling, math.hypot(noise, sampling), records)
+
+    others = sorted(
+        {max(1, chosen >> k) for k in (1, 2, 3)} | {min(MAX_FEATURES, chosen << k) for k in (1, 2)}
+    )
+    return [figures(chosen), *(figures(m) for m in others if m != chosen)]

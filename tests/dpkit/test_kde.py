@@ -300,3 +300,20 @@ def test_sizing_follows_its_rule():
     assert choose_features(1.0, 1e-6, "add-remove", 1, 500) < 8192
     assert choose_features(1.0, 1e-6, "add-remove", 32, None) == 12_288
     assert choose_features(1.0, 1e-6, "add-remove", 784, None) == 3920
+
+
+def test_predictions_come_without_data_and_hold():
+    X, Y = mixture(5000, 8, seed=3, queries=40)
+    exact = dpkit.exact.kernel_sum(X, Y) / len(X)
+    for delta, neighbours in ((0.0, "add-remove"), (1e-6, "replace")):
+        found = dpkit.KDE.predict(d=8, epsilon=1.0, delta=delta, neighbours=neighbours, expected_records=5000)
+        assert found[0].features == choose_features(1.0, delta, neighbours, 8, 5000)
+        assert found[0].error < 1.6 * min(p.error for p in found)
+        for prediction in found[:2]:
+            size = {"features": prediction.features, "delta": delta, "neighbours": neighbours}
+            releases = [seeded(X, s, public_seed=s, epsilon=1.0, **size) for s in range(12)]
+            assert math.isclose(releases[0].noise_std() / 5000, prediction.noise_std, rel_tol=1e-4)
+            errors = np.array([kde.query(Y) / 5000 - exact for kde in releases])
+            assert 0.3 < np.sqrt((errors**2).mean()) / prediction.error < 1.2
+    with pytest.raises(dpkit.ArgumentError, match="epsilon"):
+        dpkit.KDE.predict(d=8, epsilon=0)
