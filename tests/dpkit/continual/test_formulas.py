@@ -160,6 +160,14 @@ def test_hybrid_variances_equal_the_dense_rows(inner):
         scales.append(float(counter["scale"]))
     dense = (np.array(columns).T ** 2 * np.array(scales)).sum(1)
     np.testing.assert_allclose([design.variance(t) for t in range(1, steps + 1)], dense, rtol=1e-9)
+    # the change of one element, paid in noise draws: sum of v^2/(2 variance) within rho = 1/2
+    weighted, paid = np.array(columns).T * np.sqrt(scales), []
+    for t in range(steps):
+        change = (np.arange(steps) >= t).astype(float)
+        v, *_ = np.linalg.lstsq(weighted, change, rcond=None)
+        np.testing.assert_allclose(weighted @ v, change, atol=1e-8)
+        paid.append(float(v @ v) / 2)
+    assert 0.2 < max(paid) <= 0.5 * (1 + 1e-9)
     for last in (1, 2, 3, 7, 12, 40):
         assert design.mean_variance(last) == pytest.approx(dense[:last].mean(), rel=1e-9)
         assert design.worst_variance(last) == pytest.approx(dense[:last].max(), rel=1e-9)

@@ -183,3 +183,40 @@ def test_brute_force_privacy_of_a_selection(neighbours):
     assert 0.5 * promised < worst <= promised * (1 + 1e-9)
     if neighbours == "replace":
         assert max(_divergence_ratio(a, b, scale / 2) for a, b in pairs) > promised
+
+
+def test_brute_force_change_of_a_histogram():
+    """All streams of four categories: zeroing out moves one count by one, replacing two by one each."""
+    for stream in itertools.product(range(3), repeat=4):
+        one_hot = np.eye(3)[list(stream)]
+        for t, other in itertools.product(range(4), (None, 0, 1, 2)):
+            changed = one_hot.copy()
+            changed[t] = 0.0 if other is None else np.eye(3)[other]
+            moved = np.abs(one_hot - changed)
+            if other is None:
+                assert moved.sum() == 1
+            else:
+                assert (moved.sum(0) <= 1).all()
+                assert moved.sum() in (0, 2)
+
+
+@pytest.mark.parametrize("neighbours", ["zero-out", "replace"])
+def test_brute_force_change_of_the_largest_sum(neighbours):
+    """All streams of three 0/1 rows on two columns, all changes of a row: max S moves by at most 1, ever."""
+    rows, worst = list(itertools.product((0, 1), repeat=2)), 0
+    for stream in itertools.product(rows, repeat=3):
+        sums = np.cumsum(stream, axis=0).max(1)
+        for t, other in itertools.product(range(3), rows if neighbours == "replace" else [(0, 0)]):
+            changed = [other if i == t else row for i, row in enumerate(stream)]
+            worst = max(worst, int(np.abs(sums - np.cumsum(changed, axis=0).max(1)).max()))
+    assert worst == 1
+    stream = MaxSum(2, horizon=300, rho=0.5, mechanism="blocks", neighbours=neighbours)
+    assert stream._scale >= stream.plan.answers  # m answers, each moved by 1: m/(2 rho)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_counters_of_columns_share_the_budget(kind):
+    """A row moves every column by at most 1: rho/d each, so that all together cost rho."""
+    stream = kind(5, horizon=100, rho=0.5, mechanism="counters")
+    one = Counter(rho=0.1, horizon=100, mechanism="blt")
+    assert math.sqrt(stream._design.variance(77)) / 2**20 == pytest.approx(one.std(77), rel=1e-6)
