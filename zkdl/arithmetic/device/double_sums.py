@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .doubles import Doubles
-from .lanes import LaneState, array_of, vectors_of
+from .lanes import LaneState, array_of, holds_somewhere, vectors_of
 from .words import Element
 
 _ONE_52 = 2.0**52
@@ -71,7 +71,7 @@ class SummingDoubles(Doubles):
         reach = self._i(self.base >> 1)
         moved = builder.add(words, reach)
         wide = builder.icmp_unsigned(">=", moved, self._i(self.base))
-        wide = self.somewhere(builder, wide)
+        wide = holds_somewhere(builder, wide)
 
         def add(inner: Any, state: list[Any], parts: list[Any]) -> list[Any]:
             columns: dict[int, tuple[Any, Any]] = {k: (None, column) for k, column in enumerate(state)}

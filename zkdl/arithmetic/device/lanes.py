@@ -66,3 +66,9 @@ def array_of(builder: Any, vectors: list[Any]) -> Any:
     for k, vector in enumerate(vectors):
         value = builder.insert_value(value, vector, k)
     return value
+
+
+def holds_somewhere(builder: Any, mask: Any) -> Any:
+    """Whether any lane of a mask holds."""
+    whole = builder.bitcast(mask, ir.IntType(mask.type.count))
+    return builder.icmp_unsigned("!=", whole, ir.Constant(whole.type, 0))

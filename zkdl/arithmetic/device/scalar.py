@@ -98,9 +98,6 @@ class Scalar:
     def equal(self, builder: Any, a: Any, b: Any) -> Any:
         return builder.icmp_unsigned("==", a, b)
 
-    def somewhere(self, builder: Any, mask: Any) -> Any:
-        return mask
-
     def load_words(self, builder: Any, pointer: Any) -> Any:
         return builder.load(pointer, align=8)
 

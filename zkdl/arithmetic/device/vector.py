@@ -157,10 +157,6 @@ class Vector:
     def equal(self, builder: Any, a: Any, b: Any) -> Any:
         return self.is_zero(builder, self.sub(builder, a, b))
 
-    def somewhere(self, builder: Any, mask: Any) -> Any:
-        whole = builder.bitcast(mask, ir.IntType(self.lanes))
-        return builder.icmp_unsigned("!=", whole, ir.Constant(whole.type, 0))
-
     def load_words(self, builder: Any, pointer: Any) -> Any:
         return builder.load(builder.bitcast(pointer, self.bits.as_pointer()), align=8)
 
