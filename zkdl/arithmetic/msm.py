@@ -175,7 +175,7 @@ def _bucket_plan(rows: int, columns: int, largest: int) -> _Plan:
 
 def _plan(rows: int, columns: int, low: int, high: int, ready: Collection[int] = ()) -> _Plan:
     best = _bucket_plan(rows, columns, max(high, -low, 1))
-    planes = max(1, high.bit_length(), (-low - 1).bit_length() if low < 0 else 0)
+    planes = max(1, max(high, 0).bit_length(), (-low - 1).bit_length() if low < 0 else 0)
     if low < 0:
         planes += 1
     for subset in _SUBSETS:

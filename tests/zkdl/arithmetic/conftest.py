@@ -1,11 +1,25 @@
 import pytest
 
-from zkdl.arithmetic.paths import cpu_paths, set_cpu_path
+from zkdl.arithmetic import paths
+
+# Eight lanes without the processor for it: the emitter of the IFMA path with its two instructions emulated.
+EMULATED = () if "ifma" in paths.cpu_paths() else ("emulated",)
 
 
-@pytest.fixture(scope="module", params=cpu_paths())
+def _chosen(path):
+    before = paths._CHOICE.path
+    paths._CHOICE.path = path
+    yield path
+    paths._CHOICE.path = before
+
+
+@pytest.fixture(scope="module", params=paths.cpu_paths())
 def cpu_path(request):
     """Every path of this processor in turn, for the tests that ask for it."""
-    set_cpu_path(request.param)
-    yield request.param
-    set_cpu_path()
+    yield from _chosen(request.param)
+
+
+@pytest.fixture(scope="module", params=[*paths.cpu_paths(), *EMULATED])
+def any_path(request):
+    """The same, and eight lanes in any case: slower to compile."""
+    yield from _chosen(request.param)

@@ -10,7 +10,7 @@ from zkdl.arithmetic import Fr, combine_blocks, g1, msm_kernels, set_threads
 from zkdl.arithmetic import blocks as module
 from zkdl.arithmetic.endomorphism import BETA, SQUARED_PARAMETER, split
 
-pytestmark = pytest.mark.usefixtures("cpu_path")
+pytestmark = pytest.mark.usefixtures("any_path")
 
 R = Fr.modulus
 Z2 = SQUARED_PARAMETER

@@ -12,7 +12,7 @@ from tests.zkdl.arithmetic import twins
 from zkdl.arithmetic import Fr, g1, msm, msm_rows, set_threads
 from zkdl.arithmetic.segments import add_indexed, flat_points, segment_sums
 
-pytestmark = pytest.mark.usefixtures("cpu_path")
+pytestmark = pytest.mark.usefixtures("any_path")
 
 # The package hands on the function under the module's name.
 module = importlib.import_module("zkdl.arithmetic.msm")
@@ -196,6 +196,13 @@ def test_tables_are_kept_and_make_room(base, monkeypatch):
     monkeypatch.setattr(module, "_TABLE_BYTES", 3 * next(iter(tables._tables.values())).nbytes)
     msm_rows(points[100:164], matrix)
     assert len(tables._tables) == 3
+
+
+@pytest.mark.parametrize("value", [INT64.min, INT64.min + 1, -(2**62), INT64.max])
+def test_one_extreme_cell(value):
+    """The only value of a matrix is its least and its largest, which sets the number of planes."""
+    out = msm_rows(multiples([1]), np.array([[value]]))
+    assert g1.equal(out, multiples([int(value)]))
 
 
 def test_blocks_of_rows(base, monkeypatch):
