@@ -190,7 +190,7 @@ def peer():
     """Return OpenDP's two stand-ins at rho = 1/2, measured in this process, beside dpkit's default."""
     import opendp.prelude as dp
 
-    dp.enable_features("contrib", "floating-point")
+    dp.enable_features("contrib", "idealized-numerics")
     rows = [beside(dp, 2**power) for power in (10, 14)]
     for row in rows:
         show(row)

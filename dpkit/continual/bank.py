@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,13 @@ class Bank:
 
     def steps(self, units: NDArray[np.int64]) -> NDArray[np.float64]:
         """Take (n, d) elements and return the noisy sums after each, (n, d)."""
-        out = np.empty(units.shape)
+        return self.columns(len(units), lambda j: np.ascontiguousarray(units[:, j]))
+
+    def columns(self, n: int, column: Callable[[int], NDArray[np.int64]]) -> NDArray[np.float64]:
+        """Take n elements of each column, which `column(j)` returns when it is wanted; as `steps`."""
+        out = np.empty((n, len(self._engines)))
         for j, engine in enumerate(self._engines):
-            out[:, j] = engine.steps(np.ascontiguousarray(units[:, j]))
+            out[:, j] = engine.steps(column(j))
         return out
 
     def export(self) -> dict[str, Any]:
