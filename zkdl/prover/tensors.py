@@ -147,7 +147,7 @@ class Tensors:
                 (value,) = za.Fr.to_ints(za.Fr.inner(folded, part.column_weights()))
             else:
                 place = self.block_slice(part.poly, part.block, 1 << len(part.point))
-                entries = self.tables[part.poly][place].astype(np.int64)
+                entries = self.tables[part.poly][place]
                 value = za.multilinear.inner_int(entries, self.eq_table(part.point))
             total += part.coef * int(value)
         return total % R
