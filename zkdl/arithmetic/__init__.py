@@ -11,6 +11,7 @@ from .field import Field, Fq, Fr
 from .fixed_base import FixedBase
 from .generators import generators
 from .msm import msm, msm_rows
+from .paths import cpu_paths, get_cpu_path, set_cpu_path
 from .threads import get_threads, set_threads
 
 __all__ = [
@@ -24,14 +25,17 @@ __all__ = [
     "NotOnCurve",
     "PointAtInfinity",
     "combine_blocks",
+    "cpu_paths",
     "g1",
     "generators",
     "get_backend",
+    "get_cpu_path",
     "get_threads",
     "msm",
     "msm_rows",
     "multilinear",
     "set_backend",
+    "set_cpu_path",
     "set_threads",
     "sumcheck",
 ]

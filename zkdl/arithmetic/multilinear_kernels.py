@@ -134,15 +134,21 @@ def vector_matrix(
     """out[j] = sum over i of vector[i] matrix[i, j] for columns [start, stop)."""
     width = lanes(tag)
     whole = stop - (stop - start) % width
-    # A lane is a column; every element of the vector is spread over the lanes once for all columns.
-    blocks = np.empty(rows * kept_words(tag), np.uint64)
-    for i in range(rows):
-        keep(blocks, i, spread(tag, vector, i))
-    for j in range(start, whole, width):
-        total = signed_zero(tag)
-        for i in range(rows):
-            total = signed_add(total, load_words(tag, matrix, i * columns + j), kept(tag, blocks, i))
-        store(out, j, signed_reduce(total))
+    # A lane is a column. Elements of the vector are spread over the lanes once for all columns, in parts that
+    # a second-level cache holds; so do the lines of the matrix that neighbouring lanes share.
+    blocks = np.empty(min(rows, 512) * kept_words(tag), np.uint64)
+    for j in range(start, stop):
+        store(out, j, zero(one_tag))
+    for first in range(0, rows, 512):
+        count = min(512, rows - first)
+        for i in range(count):
+            keep(blocks, i, spread(tag, vector, first + i))
+        for j in range(start, whole, width):
+            total = signed_zero(tag)
+            for i in range(count):
+                words = load_words(tag, matrix, (first + i) * columns + j)
+                total = signed_add(total, words, kept(tag, blocks, i))
+            store(out, j, add(load(tag, out, j), signed_reduce(total)))
     for j in range(whole, stop):
         rest = signed_zero(one_tag)
         for i in range(rows):

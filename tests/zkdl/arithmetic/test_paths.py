@@ -80,7 +80,9 @@ def test_multilinear_tables(k):
         on_all_paths(lambda: multilinear.fold_high(table.copy(), 12345))
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(1, 40), (3, 17), (20, 5), (33, 64), (5, 2051), (2, 5000)])
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(1, 40), (3, 17), (20, 5), (33, 64), (5, 2051), (2, 5000), (1100, 18)]
+)
 def test_integer_matrices(rows, columns):
     rng = np.random.default_rng(rows)
     for bound in (2**15, 2**44, 2**62):
