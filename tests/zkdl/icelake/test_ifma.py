@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import zkdl.arithmetic as za
-from zkdl.arithmetic import Fq, Fr, g1, hash_to_curve, paths
+from zkdl.arithmetic import Fq, Fr, g1, hash_to_curve, multilinear, paths
 
 from . import machine
 from .record import Recorder
