@@ -91,6 +91,8 @@ class Stream:
         if rho is None or draws is None or isinstance(self.guarantee, PureDP):
             return self.guarantee
         count, variance = draws
+        if variance < 100:  # the lemma's condition; on so coarse a lattice it would say nothing anyway
+            return self.guarantee
         slack = min(1.0, count / (8.0 * variance) * (1 + 1e-9))
         mu = math.nextafter(math.sqrt(2.0 * rho), math.inf)
         return NearGDP(mu, slack, self.guarantee.neighbours)

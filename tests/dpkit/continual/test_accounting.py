@@ -97,6 +97,7 @@ def test_tight_guarantees_of_streams():
     for stream in (
         Counter(epsilon=1.0),
         Counter(rho=0.5, mechanism="hybrid"),
+        Counter(rho=0.5, mechanism="binary", resolution=1, horizon=9),
         Counter(rho=0.5, mechanism="smooth", horizon=9),
         MaxSum(3, rho=0.5, horizon=1000, mechanism="blocks"),
     ):
