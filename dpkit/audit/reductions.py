@@ -171,7 +171,7 @@ def trace_maxsum(
 
 
 def trace_sumselect(
-    make: Make, *, n: int = 12, blocks: int = 64, width: int = 8, trials: int = 20, seed: int | None = None
+    make: Make, *, n: int = 6, blocks: int = 96, width: int = 8, trials: int = 20, seed: int | None = None
 ) -> TraceReport:
     """Run the selections attack on a mechanism that names a column of nearly the largest sum.
 

@@ -169,10 +169,10 @@ def test_only_adaptive_adversaries_find_the_index_trap():
     trap = index_trap()
     everyone = standard_adversaries(trap)
     oblivious = [a for a in everyone if a.oblivious]
-    blind = audit_stream(trap, oblivious, runs=12_000, confidence=CONFIDENCE)
+    blind = audit_stream(trap, oblivious, runs=20_000, confidence=CONFIDENCE)
     assert not blind.violated
     assert blind.epsilon == 0.0
-    seeing = audit_stream(trap, everyone, runs=12_000, confidence=CONFIDENCE)
+    seeing = audit_stream(trap, everyone, runs=20_000, confidence=CONFIDENCE)
     assert seeing.violated
     assert seeing.epsilon >= 5.0
     assert all("follower" in e.adversary for e in seeing.violations)
