@@ -63,7 +63,7 @@ def counters(runs):
     rows = []
     for power in (10, 14, 20):
         horizon = 2**power
-        repeats = runs * (200 if power == 10 else 40 if power == 14 else 2)
+        repeats = runs * (200 if power == 10 else 40 if power == 14 else 8)
         cases = [(m, {"rho": 0.5}) for m in MECHANISMS] + [("k-ary", {"epsilon": 1.0})]
         for mechanism, budget in cases:
             make = lambda m=mechanism, h=horizon, b=budget: Counter(mechanism=m, horizon=h, **b)
@@ -71,7 +71,7 @@ def counters(runs):
             figures = make().prediction()
             design = time.perf_counter() - start
             rmse, spread, largest = errors(
-                make, horizon, max(2, repeats // (4 if mechanism == "sqrt" else 1))
+                make, horizon, max(2, repeats // (8 if mechanism == "sqrt" else 1))
             )
             row = {
                 "mechanism": mechanism,
