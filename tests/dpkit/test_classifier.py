@@ -64,19 +64,19 @@ def test_every_similarity_classifies(arguments, delta, neighbours):
     ],
 )
 def test_accuracy_on_digits(arguments, table):
-    """80/20 splits of scikit-learn's digits at epsilon 0.5, 1, 2, 5, delta 1e-5, mean of six."""
+    """80/20 splits of scikit-learn's digits at epsilon 0.5, 1, 2, 5, delta 1e-5, mean of three."""
     X, y = load_digits(return_X_y=True)
     for epsilon, least in zip((0.5, 1.0, 2.0, 5.0), table, strict=True):
         found = []
-        for seed in range(6):
+        for seed in range(3):
             order = np.random.default_rng(seed).permutation(len(X))
             train, test = order[:1437], order[1437:]
             model = dpkit.SimilarityClassifier(
                 epsilon=epsilon, classes=range(10), public_seed=seed, **arguments
             )
             found.append(model.fit(X[train], y[train]).score(X[test], y[test]))
-        # noise moves the mean of six by about 0.01 at epsilon up to 1, half of that above
-        assert np.mean(found) > least - (0.04 if epsilon <= 1.0 else 0.02), epsilon
+        # noise moves the mean of three by about 0.015 at epsilon up to 1, half of that above
+        assert np.mean(found) > least - (0.05 if epsilon <= 1.0 else 0.025), epsilon
 
 
 def test_scikit_learn_accepts_it():

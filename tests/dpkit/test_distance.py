@@ -102,7 +102,7 @@ def test_standard_errors_are_right(name, delta, neighbours):
     X, Y = centres(2000, 3, 2, 5)
     wanted = exact(X, Y, arguments)
     scores = {False: [], True: []}
-    for seed in range(60):
+    for seed in range(40):
         release = seeded(X, seed, delta=delta, neighbours=neighbours, public_seed=seed, **arguments)
         for normalized, found in scores.items():
             values, errors = release.query(Y, normalized=normalized, return_std=True)
@@ -112,7 +112,7 @@ def test_standard_errors_are_right(name, delta, neighbours):
         if normalized and "tree" in name:
             assert 0.5 < z < 1.3  # the covariance of sum and count is left out
         else:
-            assert 0.75 < z < 1.25, (normalized, z)
+            assert 0.7 < z < 1.3, (normalized, z)
 
 
 def test_l2_standard_errors_cover_the_projection():
