@@ -192,6 +192,32 @@ def add_multiple(tag: Any, out: Any, a: Any, factor: Any, start: int, stop: int)
 
 
 @kernel
+def add_outer(
+    tag: Any,
+    one_tag: Any,
+    out: Any,
+    pitch: int,
+    first: int,
+    a: Any,
+    count: int,
+    b: Any,
+    start: int,
+    stop: int,
+) -> None:
+    """out[u pitch + first + c] += a[c] b[u] for c < count and u in [start, stop); any range."""
+    whole = count - count % lanes(tag)
+    for u in range(start, stop):
+        base = u * pitch + first
+        factor = spread(tag, b, u)
+        for c in range(0, whole, lanes(tag)):
+            store(out, base + c, add(load(tag, out, base + c), mul(load(tag, a, c), factor)))
+        factor_of_one = load(one_tag, b, u)
+        for c in range(whole, count):
+            term = mul(load(one_tag, a, c), factor_of_one)
+            store(out, base + c, add(load(one_tag, out, base + c), term))
+
+
+@kernel
 def add_halves(tag: Any, out: Any, table: Any, half: int, start: int, stop: int) -> None:
     """out[i] = table[i] + table[i + half]; out may be table."""
     for i in range(start, stop, lanes(tag)):

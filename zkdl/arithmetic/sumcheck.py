@@ -334,6 +334,35 @@ def add_multiple(out: np.ndarray, a: np.ndarray, factor: int) -> np.ndarray:
     return _first(target, n)
 
 
+@switched("sumcheck.add_outer")
+def add_outer(out: np.ndarray, first: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """out[u, first + c] + a[c] b[u], in place where `out` is contiguous and writable.
+
+    Args:
+        out: `(rows, columns, 4)` elements; the caller gives them away.
+        first: the first column that changes.
+        a: `(n, 4)` elements, n <= columns - first.
+        b: `(m, 4)` elements, m <= rows.
+
+    Returns:
+        `(rows, columns, 4)` elements.
+    """
+    flat, left, right = (flat_limbs(x, 4, "Fr") for x in (out, a, b))
+    rows, columns, _ = np.shape(out)
+    count, m = left.size // 4, right.size // 4
+    if first < 0 or first + count > columns or m > rows:
+        raise ValueError(
+            f"a, b: expected at most {columns - first} and {rows} entries for a box of {rows} x {columns} "
+            f"from column {first}, got {count} and {m}"
+        )
+    tag = Fr.tag_for(count)
+    grain = max(1, _GRAIN // max(1, count))
+    over_range(
+        lambda i, j: kernels.add_outer(tag, Fr.tag, flat, columns, first, left, count, right, i, j), m, grain
+    )
+    return flat.reshape(rows, columns, 4)
+
+
 @switched("sumcheck.add_halves")
 def add_halves(table: np.ndarray) -> np.ndarray:
     """An eq table without its highest variable: the sum of its halves.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from zkdl.errors import Reason
 from zkdl.protocol.channel import Channel, FoldTranscript, Handle, Vector
+from zkdl.protocol.linear import combination
 from zkdl.protocol.transcript import FR_MODULUS as R
 
 T = TypeVar("T")
@@ -105,11 +106,9 @@ def sumcheck(
         r = ch.challenge(f"{label}/r{k}")
         variable = num_vars - 1 - k
         weight = eq[variable] if variable < len(eq) else _HALF
-        claim = claim if variable < len(eq) else _HALF * claim
-        power = 1
-        for c in higher:
-            power = power * r % R
-            claim = claim + (power - weight) % R * c
+        factors = [1 if variable < len(eq) else _HALF]
+        factors += [(pow(r, k, R) - weight) % R for k in range(1, degree + 1)]
+        claim = combination(factors, [claim, *higher])
         if tables is not None:
             tables.bind(r)
         point.append(r)
@@ -159,9 +158,7 @@ def random_combination(ch: Speaker, label: str, handles: Sequence[Handle]) -> tu
     """Draw a challenge c; return its powers 1, c, c^2, ... and sum_k c^k handle_k."""
     ch.note(label, len(handles) - 1)
     challenge = ch.challenge(label)
-    powers, total, power = [], None, 1
-    for handle in handles:
-        powers.append(power)
-        total = power * handle if total is None else total + power * handle
-        power = power * challenge % R
-    return powers, total
+    powers = [1]
+    while len(powers) < len(handles):
+        powers.append(powers[-1] * challenge % R)
+    return powers, combination(powers, handles)

@@ -24,7 +24,8 @@ from zkdl.protocol.arguments import random_combination, sumcheck
 from zkdl.protocol.channel import Section
 from zkdl.protocol.claims import BlockPart, Claims, DataPart, Part
 from zkdl.protocol.instance import Instance
-from zkdl.protocol.ledger import Ledger, Linear, total
+from zkdl.protocol.ledger import Ledger
+from zkdl.protocol.linear import Linear, total
 from zkdl.protocol.points import LookupChallenges
 from zkdl.protocol.publics import eq_index, prefix
 from zkdl.protocol.transcript import FR_MODULUS as R

@@ -17,6 +17,9 @@ from zkdl.training.witness import Witness
 Array = NDArray[np.uint64]
 Integers = NDArray[np.int64]
 
+# Larger eq tables belong to points that one part has for itself.
+_CACHED_VARS = 17
+
 
 class Tensors:
     """Integer tensors of one witness, by layer and as flat tables of the committed polynomials.
@@ -124,6 +127,8 @@ class Tensors:
 
     def eq_table(self, point: tuple[int, ...]) -> Array:
         """eq(point, .), cached for the few points that many blocks share; do not modify."""
+        if len(point) > _CACHED_VARS:
+            return za.multilinear.eq_table(list(point))
         if point not in self._eq_cache:
             if len(self._eq_cache) >= 6:
                 self._eq_cache.pop(next(iter(self._eq_cache)))

@@ -30,6 +30,7 @@ class ProverWork:
         self._tensors = tensors
         self._slices: matmul.Slices | None = None
         self._rounds: dict[str, ProductRounds] = {}
+        self._trees: FractionTrees | None = None
 
     def rows(self, poly: str) -> NDArray[np.integer]:
         return self._instance.stack(poly).rows(self._tensors.tables[poly])
@@ -86,17 +87,23 @@ class ProverWork:
         self._trees = FractionTrees(self._instance, self._tensors, challenges)
 
     def lookup_roots(self) -> list[int]:
+        assert self._trees is not None
         return self._trees.roots()
 
     def lookup_rounds(self, layer: int, point: list[int], coefs: dict[str, tuple[int, int]]) -> LayerRounds:
+        assert self._trees is not None
         return self._trees.rounds(layer, point, coefs)
 
     def lookup_values(self, tree: str) -> list[int]:
+        assert self._trees is not None
         return self._trees.values(tree)
 
     def opening_rounds(
         self, entries: Sequence[tuple[int, Sequence[Part]]], polys: Sequence[str]
     ) -> ProductRounds:
+        # The opening is the largest argument: what the others needed goes first.
+        self._rounds.clear()
+        self._slices = self._trees = None
         tables: dict[str, Table] = {}
         for poly in polys:
             tables[f"{poly}/weights"] = za.Fr.zeros(1 << poly_vars(self._instance, poly))
@@ -125,16 +132,14 @@ class ProverWork:
         return out.reshape(-1)
 
     def _add_weights(self, tables: dict[str, Table], power: int, part: Part) -> None:
-        scale = za.Fr.from_ints([power * part.coef % R])
         if isinstance(part, DataPart):
-            columns = za.Fr.mul(part.column_weights(), scale)
+            columns = za.Fr.scale(part.column_weights(), power * part.coef % R)
             grid = tables["data/weights"].reshape(-1, 1 << self._instance.statement.row_bits, 4)
-            for u in range(len(part.rows)):
-                window = grid[u, part.first : part.first + part.count]
-                grid[u, part.first : part.first + part.count] = za.Fr.add(
-                    window, za.Fr.mul(columns, part.rows[u : u + 1])
-                )
+            tables["data/weights"] = za.sumcheck.add_outer(grid, part.first, columns, part.rows).reshape(
+                -1, 4
+            )
             return
         place = self._tensors.block_slice(part.poly, part.block, 1 << len(part.point))
         table = tables[f"{part.poly}/weights"]
-        table[place] = za.Fr.add(table[place], za.Fr.mul(self._tensors.eq_table(part.point), scale))
+        eq = self._tensors.eq_table(part.point)
+        table[place] = za.sumcheck.add_multiple(table[place], eq, power * part.coef % R)

@@ -184,6 +184,22 @@ def test_fractions(data, k, factor):
     ]
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns", "first", "n", "m"), [(1, 1, 0, 1, 1), (5, 40, 3, 37, 4), (3, 8, 2, 0, 3)]
+)
+def test_outer_products(rows, columns, first, n, m):
+    out, a, b = Fr.random(rows * columns).reshape(rows, columns, 4), Fr.random(n), Fr.random(m)
+    expected, x, y = Fr.to_ints(out), Fr.to_ints(a), Fr.to_ints(b)
+    for u in range(m):
+        for c in range(n):
+            place = u * columns + first + c
+            expected[place] = (expected[place] + x[c] * y[u]) % R
+    assert np.shares_memory(sumcheck.add_outer(out, first, a, b), out)
+    assert Fr.to_ints(out) == expected
+    with pytest.raises(ValueError, match="at most"):
+        sumcheck.add_outer(out, columns, Fr.random(1), b)
+
+
 def test_eq_tables_shrink_by_additions():
     point = Fr.to_ints(Fr.random(6))
     table = multilinear.eq_table(point)

@@ -222,6 +222,14 @@ def test_layers_of_fractions(engine, n):
     assert not engine.fallbacks
 
 
+@pytest.mark.parametrize(("n", "m"), [(17, 14), (1, 15), (20, 3)])
+def test_outer_products_are_added_to_a_box(engine, n, m):
+    box = elements(15 * 20, 5).reshape(15, 20, 4)
+    same(sc.add_outer, box.copy(), 20 - n, elements(n, 1), elements(m, 2))
+    same(sc.add_outer, engine.put(box), 0, engine.put(elements(n, 1)), elements(m, 2))
+    assert not engine.fallbacks
+
+
 def test_integers_too_large_for_differences_go_to_the_processor(engine):
     large = np.array([-(1 << 63), (1 << 63) - 1] * LINE)
     same(sc.fold_integers, large, 7, on_device=False)
@@ -331,6 +339,7 @@ def test_all_operations_belong_to_switched_functions():
         sc.fold_round_layer(a, *(four.copy() for _ in range(4)), 1), sc.fold_integers(small, 1)
         sc.round_integer_layer(a, small, small, a, a), sc.fraction_layer(a, a)
         sc.add_multiple(a.copy(), a, 1), sc.add_halves(a.copy())
+        sc.add_outer(four.reshape(2, 2, 4).copy(), 1, a[:1], a)
         Fr.to_ints(a), Fr.to_bytes(a)
         za.msm(POINTS[:2], a), za.msm_rows(POINTS[:2], small[None])
     finally:

@@ -170,6 +170,24 @@ def add_multiple(engine: Engine, out: Array, a: Array, factor: int) -> Any:
     return target
 
 
+def add_outer(engine: Engine, out: Array, first: int, a: Array, b: Array) -> Any:
+    """out[u, first + c] + a[c] b[u], in place."""
+    n, m = entries(a), entries(b)
+    if entries(out) < engine.line or not _is_table(a, n) or not _is_table(b, m) or out.ndim != 3:
+        return NotImplemented
+    rows, columns = out.shape[:2]
+    if first < 0 or first + n > columns or m > rows or not n * m:
+        return NotImplemented
+    grid: Array = engine.put(out)
+    products = engine.empty((m, n, 4))
+    engine.over("multilinear.outer_Fr", n * m, engine.put(a), engine.put(b), products, before=(np.uint64(n),))
+    box = (slice(0, m), slice(first, first + n))
+    sums: Array = engine.empty((m, n, 4))
+    engine.over("elementwise.add_Fr", n * m, engine.put(grid[box]), products, sums)
+    grid[box] = sums
+    return grid
+
+
 def add_halves(engine: Engine, table: Array) -> Any:
     """An eq table without its highest variable, in place."""
     n = _length(engine, 2, table)
@@ -245,5 +263,6 @@ OPERATIONS: dict[str, Operation] = {
     "sumcheck.fold_integers": fold_integers,
     "sumcheck.fraction_layer": fraction_layer,
     "sumcheck.add_multiple": add_multiple,
+    "sumcheck.add_outer": add_outer,
     "sumcheck.add_halves": add_halves,
 }
