@@ -19,6 +19,12 @@ from zkdl.cuda_sources import cuda_folder
 
 SOURCES = sorted(p.name for p in cuda_folder().glob("*.cu"))
 THREADS = 128  # BLOCK of cuda/launch.cuh
+LONG = {"fraction.cu", "sumcheck_small.cu"}  # some seconds each, and no test below reads their PTX
+
+
+def all_but(slow):
+    """All sources, some of them in the slow tests only."""
+    return [pytest.param(n, marks=pytest.mark.slow) if n in slow else n for n in SOURCES]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +61,7 @@ def machine(ptx):
     return read
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", all_but(LONG))
 def test_assembles_for_sm_90(work, name):
     assert assemble(cuda_folder() / name, work)[:4] == b"\x7fELF"
 
@@ -67,12 +73,7 @@ def test_assembles_for_older_and_newer_devices(work, name, architecture):
     assert assemble(cuda_folder() / name, work, architecture)[:4] == b"\x7fELF"
 
 
-QUICK = ("msm.cu", "buckets.cu")
-
-
-@pytest.mark.parametrize(
-    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in SOURCES]
-)
+@pytest.mark.parametrize("name", all_but({*SOURCES} - {"msm.cu", "buckets.cu"}))
 def test_compiles_through_nvrtc(name):
     """The way CuPy takes: headers as text, no nvcc."""
     assert nvrtc_compile(nvrtc_library(), cuda_folder() / name, "sm")[:4] == b"\x7fELF"
