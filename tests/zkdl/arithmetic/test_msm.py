@@ -244,6 +244,46 @@ def test_segments_longer_than_a_chunk_and_threads(base):
         set_threads()
 
 
+def test_ragged_segments_of_ordinary_points():
+    """Lengths of every kind side by side, over several chunks, none of whose additions is special."""
+    ks = Fr.to_ints(Fr.random(400))
+    lengths = RNG.permutation([0, 0, 1, 2, 3, 400, 5, 64, 65, 66, 127, 131, *RNG.integers(0, 40, 150)])
+    # Points without repetition within a segment; signs as they come.
+    codes = [2 * RNG.permutation(400)[:length] + RNG.integers(0, 2, length) for length in lengths]
+    bounds = np.cumsum([0, *lengths])
+    flat = np.concatenate(codes).astype(np.int32)
+    out = segment_sums(flat_points(multiples(ks)), flat, bounds[:-1].copy(), bounds[1:].copy())
+    want = [sum(-ks[c >> 1] if c & 1 else ks[c >> 1] for c in part.tolist()) for part in codes]
+    assert g1.equal(out, multiples(want))
+
+
+@pytest.mark.parametrize("size", [40, 700])
+def test_points_in_arithmetic_progression(size):
+    """Q + i H: partial sums of different buckets and rows meet all the time."""
+    q = Fr.to_ints(Fr.random(1))[0]
+    ks = [(q + i) % R for i in range(size)]
+    values = [pow(3, i, 1 << 20) for i in range(size)]
+    points = multiples(ks)
+    assert g1.equal(msm(points, Fr.from_ints(values)), expected(ks, values))
+    assert g1.equal(msm(points, np.array(values)), expected(ks, values))
+    wide = Fr.random(size)
+    assert g1.equal(msm(points, wide), expected(ks, Fr.to_ints(wide)))
+
+
+def test_indexed_additions_in_lanes():
+    """Groups of lanes with and without a special pair, and what is left over."""
+    for count in (3, 8, 29):
+        for special in (False, True):
+            ks = Fr.to_ints(Fr.random(2 * count))
+            if special:
+                ks[1], ks[count] = ks[count + 1], 0
+            table = multiples(ks + [0] * count)
+            flat, index = table.reshape(-1), np.arange(count)
+            add_indexed(flat, 2 * count + index[::-1], flat, index, count + index)
+            want = [(ks[i] + ks[count + i]) % R for i in range(count)][::-1]
+            assert g1.equal(table[2 * count :], multiples(want))
+
+
 def test_indexed_additions():
     table = multiples([1, 2, -2, 0, 0, 0, 0])
     flat = table.reshape(-1)
