@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import zkdl.arithmetic as za
-from zkdl.arithmetic import Fq, Fr, g1, hash_to_curve, multilinear, paths
+from zkdl.arithmetic import Fq, Fr, g1, hash_to_curve, multilinear, paths, sumcheck
 
 from . import machine
 from .record import Recorder
@@ -101,3 +101,27 @@ def test_group(recorder, tmp_path):
     hash_to_curve.hash_to_g1([bytes([k]) for k in range(9)], b"TEST")
     done = replay(recorder, tmp_path)
     assert {"segment_sums", "decode", "map_pairs"} <= done
+
+
+def test_rounds(recorder, tmp_path):
+    def table():
+        return elements(Fr, 64)
+
+    small = np.random.default_rng(4).integers(-(2**40), 2**40, 64)
+    eq, r = elements(Fr, 32), int(Fr.to_ints(Fr.random(1))[0])
+    sumcheck.round_quadratic(table(), table())
+    sumcheck.round_quadratic(table(), table(), elements(Fr, 16))
+    sumcheck.round_quadratic(small, table())
+    sumcheck.fold_round_quadratic(table(), table(), r)
+    sumcheck.round_cubic(table(), table(), table())
+    sumcheck.round_boolean(eq, table())
+    sumcheck.round_layer(eq, table(), table(), table(), table())
+    sumcheck.fold_round_layer(eq, table(), table(), table(), table(), r)
+    sumcheck.round_integer_layer(eq, small, small[::-1].copy(), table(), table())
+    sumcheck.fold_integers(small, r)
+    sumcheck.fraction_layer(table(), table())
+    sumcheck.fraction_layer(small, table())
+    sumcheck.add_multiple(table(), table(), r)
+    sumcheck.add_halves(table())
+    done = replay(recorder, tmp_path)
+    assert {"quadratic_sums", "layer_sums", "fold_layer_sums", "cubic_sums", "fold_integers"} <= done
