@@ -1,7 +1,7 @@
 """Exact fixed-point SGD: the relation's oracle and the source of witnesses."""
 
 from zkdl.training.check import check_witness
-from zkdl.training.export import export
+from zkdl.training.exporting import export
 from zkdl.training.fit import Fit, fit
 from zkdl.training.history import History
 from zkdl.training.run import Run, train
