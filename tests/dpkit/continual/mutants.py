@@ -171,9 +171,9 @@ BUGS = [
 # an item that comes and goes four times; what it does is the stream of moves
 COMING = [("an item or none", np.array([1, -1, 1, -1]), np.array([0, 0, 0, 0]))]
 FLIPS = [(whole(blt(changes=4), ZCDP(0.5, "zero-out"), "four flips"), False)]
-# one person's elements at steps 1 and 3
-TWICE = [("two elements or none", np.array([1, 0, 1, 0]), np.array([0, 0, 0, 0]))]
+# one person's elements at every step
+SEVERAL = [("four elements or none", np.array([1, 1, 1, 1]), np.array([0, 0, 0, 0]))]
 PARTS = [
-    (whole(blt(parts=2, gap=2), ZCDP(0.5, "zero-out"), "two elements"), False),
-    (whole(blt(), ZCDP(0.5, "zero-out"), "two elements paid as one"), True),
+    (whole(blt(parts=4, gap=1), ZCDP(0.5, "zero-out"), "four elements"), False),
+    (whole(blt(), ZCDP(0.5, "zero-out"), "four elements paid as one"), True),
 ]

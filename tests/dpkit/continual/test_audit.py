@@ -8,7 +8,7 @@ import pytest
 from dpkit.audit import audit
 from dpkit.continual.settings import GAUSSIAN, Budget
 from dpkit.continual.tree import BinaryEngine, TreeDesign
-from tests.dpkit.continual.mutants import BUGS, COMING, FLIPS, HONEST, LAST, PAIR, PARTS, TWICE
+from tests.dpkit.continual.mutants import BUGS, COMING, FLIPS, HONEST, LAST, PAIR, PARTS, SEVERAL
 from tests.dpkit.continual.twins import noise_matrix
 
 RUNS = 16_000
@@ -28,8 +28,8 @@ def test_planted_bugs_are_caught(mechanism):
 
 @pytest.mark.parametrize(("mechanism", "broken"), FLIPS + PARTS, ids=lambda x: getattr(x, "name", ""))
 def test_patterns_of_several_changes(mechanism, broken):
-    """Items that come and go, and people with two elements: paid for, or not."""
-    pairs = TWICE if "elements" in mechanism.name else COMING
+    """Items that come and go, and people with four elements: paid for, or not."""
+    pairs = SEVERAL if "elements" in mechanism.name else COMING
     report = audit(mechanism, pairs, runs=RUNS, confidence=1 - 1e-6)
     assert report.violated == broken, report
 
