@@ -16,6 +16,7 @@ from typing import Any
 
 from dpkit import _curves
 from dpkit._curves import mu_for, rho_for
+from dpkit.accounting import event
 from dpkit.errors import ArgumentError
 
 __all__ = [
@@ -114,6 +115,8 @@ class Guarantee:
 
     neighbours: NeighbourRelation
     rho: float | None
+    # The parameter that names its event in dp-accounting.
+    _event = "rho"
 
     def epsilon_at(self, delta: float) -> float:
         """Return the smallest known epsilon of (epsilon, delta)-DP, rounded up; inf if there is none."""
@@ -149,9 +152,7 @@ class Guarantee:
         Raises:
             ArgumentError: dp-accounting is not installed, or it has no event for this guarantee.
         """
-        from dpkit.accounting import dp_event
-
-        return dp_event(self)
+        return event(repr(self), **{self._event: getattr(self, self._event)})
 
     def __add__(self, other: Guarantee) -> Guarantee:
         return compose(self, other) if isinstance(other, Guarantee) else NotImplemented
@@ -182,6 +183,7 @@ class PureDP(Guarantee):
 
     epsilon: Epsilon
     neighbours: NeighbourRelation
+    _event = "epsilon"
 
     def __init__(self, epsilon: float, neighbours: str = "add-remove") -> None:
         value = _number("epsilon", epsilon)
@@ -248,6 +250,7 @@ class GDP(Guarantee):
 
     mu: float
     neighbours: NeighbourRelation
+    _event = "mu"
 
     def __init__(self, mu: float, neighbours: str = "add-remove") -> None:
         self._set(mu=_number("mu", mu), neighbours=NeighbourRelation.parse(neighbours))

@@ -19,6 +19,7 @@ FLOORS = {
         "errors": 0,
         "_version": 0,
         "_curves": 1,
+        "accounting": 1,
         "grid": 1,
         "noise": 1,
         "guarantee": 2,
