@@ -30,10 +30,11 @@ FEATURES = (
 # Code and data are loaded between 64 KB and 576 KB.
 _ROOM = 512 << 10
 
+_BIOS = Path("/usr/share/bochs")
 _CONFIGURATION = """\
 megs: 128
-romimage: file=/usr/share/bochs/BIOS-bochs-latest
-vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
+romimage: file={bios}/BIOS-bochs-latest
+vgaromimage: file={bios}/VGABIOS-lgpl-latest
 cpu: model=corei7_icelake_u, count=1, ips=100000000
 ata0-master: type=disk, path="{disk}", mode=flat, cylinders=20, heads=16, spt=63
 boot: disk
@@ -52,6 +53,9 @@ def missing() -> str | None:
     for tool in ("bochs", "gcc", "ld", "objcopy"):
         if shutil.which(tool) is None:
             return f"{tool} is not on this machine"
+    for name in ("BIOS-bochs-latest", "VGABIOS-lgpl-latest"):
+        if not (_BIOS / name).exists():
+            return f"{_BIOS / name} is not on this machine: install bochsbios and vgabios"
     return None
 
 
@@ -146,7 +150,9 @@ def _build(work: Path) -> None:
 
 
 def _boot(work: Path) -> list[str]:
-    (work / "bochsrc").write_text(_CONFIGURATION.format(disk=work / "disk.img", log=work / "bochs.log"))
+    (work / "bochsrc").write_text(
+        _CONFIGURATION.format(bios=_BIOS, disk=work / "disk.img", log=work / "bochs.log")
+    )
     (work / "debugger").write_text("c\n")
     command = ["bochs", "-q", "-f", "bochsrc", "-rc", "debugger"]
     # It ends with an error status by itself: the shutdown port counts as a panic.
