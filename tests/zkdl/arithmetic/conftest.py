@@ -2,8 +2,9 @@ import pytest
 
 from zkdl.arithmetic import paths
 
-# Eight lanes without the processor for it: the emitter of the IFMA path with its two instructions emulated.
-EMULATED = () if "ifma" in paths.cpu_paths() else ("emulated",)
+# Eight lanes without the processor for it: the emitter of the IFMA path with its two instructions emulated. Slow to
+# compile; what the default tests run of it is in test_lanes.py.
+EMULATED = () if "ifma" in paths.cpu_paths() else (pytest.param("emulated", marks=pytest.mark.slow),)
 
 
 def _chosen(path):
@@ -21,5 +22,5 @@ def cpu_path(request):
 
 @pytest.fixture(scope="module", params=[*paths.cpu_paths(), *EMULATED])
 def any_path(request):
-    """The same, and eight lanes in any case: slower to compile."""
+    """The same, and eight lanes in any case."""
     yield from _chosen(request.param)
