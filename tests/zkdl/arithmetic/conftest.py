@@ -2,8 +2,8 @@ import pytest
 
 from zkdl.arithmetic import paths
 
-# Eight lanes without the processor for it: the emitter of the IFMA path with its two instructions emulated. Slow to
-# compile; what the default tests run of it is in test_lanes.py.
+# Eight lanes without the processor for it: the emitter of the IFMA path with its two instructions emulated.
+# Slow to compile; what the default tests run of it is in test_lanes.py.
 EMULATED = () if "ifma" in paths.cpu_paths() else (pytest.param("emulated", marks=pytest.mark.slow),)
 
 
