@@ -104,7 +104,7 @@ def test_shipped_streams_are_not_flagged(case):
 @pytest.mark.parametrize("case", SHIPPED, ids=_named)
 def test_shipped_streams_are_not_flagged_with_many_games(case):
     kind, args, settings = case
-    report = audit_stream(shipped(kind, *args, **settings), runs=8000, confidence=CONFIDENCE)
+    report = audit_stream(shipped(kind, *args, **settings), runs=3000, confidence=CONFIDENCE)
     assert not report.violated, report
 
 
@@ -112,7 +112,7 @@ def test_shipped_streams_are_not_flagged_with_many_games(case):
 @pytest.mark.parametrize("kind", [dpkit.MaxSum, dpkit.SumSelect])
 def test_shipped_counters_of_rows_are_not_flagged(kind):
     mechanism = shipped(kind, 3, rho=0.5, horizon=8, mechanism="counters")
-    assert not audit_stream(mechanism, runs=2000, confidence=CONFIDENCE).violated
+    assert not audit_stream(mechanism, runs=1000, confidence=CONFIDENCE).violated
 
 
 def test_the_audit_of_the_shipped_tree_is_nearly_tight():
