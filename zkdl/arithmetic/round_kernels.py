@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .device.compile import kernel
+from .device.compile import device, kernel
 from .device.elements import add, lanes, load, load_words, mul, spread, store, store_sum, sub
 from .device.sums import (
     products_add,
@@ -40,6 +40,15 @@ def quadratic_sums(tag: Any, out: Any, f: Any, g: Any, half: int, start: int, st
     store_sum(out, 1, products_reduce(top))
 
 
+@device
+def _bound(tag: Any, table: Any, i: int, step: int, factor: Any) -> Any:
+    """Entry i of the table with its partner `step` further on bound to `factor`; also left in its place."""
+    low = load(tag, table, i)
+    value = add(low, mul(sub(load(tag, table, i + step), low), factor))
+    store(table, i, value)
+    return value
+
+
 @kernel
 def fold_quadratic_sums(tag: Any, out: Any, r: Any, f: Any, g: Any, half: int, start: int, stop: int) -> None:
     """Bind to r, then as `quadratic_sums`."""
@@ -47,18 +56,10 @@ def fold_quadratic_sums(tag: Any, out: Any, r: Any, f: Any, g: Any, half: int, s
     at_0 = products_zero(tag)
     top = products_zero(tag)
     for i in range(start, stop, lanes(tag)):
-        f0 = load(tag, f, i)
-        f1 = load(tag, f, i + half)
-        f0 = add(f0, mul(sub(load(tag, f, i + 2 * half), f0), factor))
-        f1 = add(f1, mul(sub(load(tag, f, i + 3 * half), f1), factor))
-        g0 = load(tag, g, i)
-        g1 = load(tag, g, i + half)
-        g0 = add(g0, mul(sub(load(tag, g, i + 2 * half), g0), factor))
-        g1 = add(g1, mul(sub(load(tag, g, i + 3 * half), g1), factor))
-        store(f, i, f0)
-        store(f, i + half, f1)
-        store(g, i, g0)
-        store(g, i + half, g1)
+        f0 = _bound(tag, f, i, 2 * half, factor)
+        f1 = _bound(tag, f, i + half, 2 * half, factor)
+        g0 = _bound(tag, g, i, 2 * half, factor)
+        g1 = _bound(tag, g, i + half, 2 * half, factor)
         at_0 = products_add(at_0, f0, g0)
         top = products_add(top, sub(f1, f0), sub(g1, g0))
     store_sum(out, 0, products_reduce(at_0))
@@ -151,32 +152,16 @@ def fold_layer_sums(
     top = products_zero(tag)
     for i in range(start, stop, lanes(tag)):
         weight = load(tag, eq, i)
-        u_0 = load(tag, u, i)
-        u_1 = load(tag, u, i + half)
-        u_0 = add(u_0, mul(sub(load(tag, u, i + 2 * half), u_0), factor))
-        u_1 = add(u_1, mul(sub(load(tag, u, i + 3 * half), u_1), factor))
-        store(u, i, u_0)
-        store(u, i + half, u_1)
-        b_0 = load(tag, q1, i)
-        b_1 = load(tag, q1, i + half)
-        b_0 = add(b_0, mul(sub(load(tag, q1, i + 2 * half), b_0), factor))
-        b_1 = add(b_1, mul(sub(load(tag, q1, i + 3 * half), b_1), factor))
-        store(q1, i, b_0)
-        store(q1, i + half, b_1)
+        u_0 = _bound(tag, u, i, 2 * half, factor)
+        u_1 = _bound(tag, u, i + half, 2 * half, factor)
+        b_0 = _bound(tag, q1, i, 2 * half, factor)
+        b_1 = _bound(tag, q1, i + half, 2 * half, factor)
         low = mul(u_0, b_0)
         high = mul(sub(u_1, u_0), sub(b_1, b_0))
-        p_0 = load(tag, p1, i)
-        p_1 = load(tag, p1, i + half)
-        p_0 = add(p_0, mul(sub(load(tag, p1, i + 2 * half), p_0), factor))
-        p_1 = add(p_1, mul(sub(load(tag, p1, i + 3 * half), p_1), factor))
-        store(p1, i, p_0)
-        store(p1, i + half, p_1)
-        a_0 = load(tag, q0, i)
-        a_1 = load(tag, q0, i + half)
-        a_0 = add(a_0, mul(sub(load(tag, q0, i + 2 * half), a_0), factor))
-        a_1 = add(a_1, mul(sub(load(tag, q0, i + 3 * half), a_1), factor))
-        store(q0, i, a_0)
-        store(q0, i + half, a_1)
+        p_0 = _bound(tag, p1, i, 2 * half, factor)
+        p_1 = _bound(tag, p1, i + half, 2 * half, factor)
+        a_0 = _bound(tag, q0, i, 2 * half, factor)
+        a_1 = _bound(tag, q0, i + half, 2 * half, factor)
         at_0 = products_add(at_0, weight, add(low, mul(p_0, a_0)))
         top = products_add(top, weight, add(high, mul(sub(p_1, p_0), sub(a_1, a_0))))
     store_sum(out, 0, products_reduce(at_0))
