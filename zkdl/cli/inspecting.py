@@ -1,0 +1,85 @@
+"""``zkdl inspect``: what a proof file says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zkdl import console
+from zkdl.cli.options import STATEMENT, Json
+from zkdl.errors import FormatError, InputError, ProofRejected
+
+
+def inspect(
+    proof: Annotated[Path, typer.Argument(metavar="PROOF", help="RUN/proof.zkdl")],
+    statement: Annotated[
+        Path | None, typer.Option(help="Statement [default: statement.json beside the proof, if there].")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a proof file holds, without judging it."""
+    with console.guard():
+        from zkdl.protocol.proof import Proof, describe
+
+        try:
+            found: dict[str, Any] = dict(describe(bytes(Proof.load(proof))))
+        except ProofRejected as error:
+            raise FormatError(f"{proof}: {error}") from None
+        claim = _statement_beside(proof, statement, found["statement_digest"])
+        if claim is not None:
+            found["statement"] = _settings_of(claim)
+            found["soundness"] = _soundness(claim, found["ranges"])
+        console.emit(found if as_json else "\n".join(_lines(found)))
+
+
+def _statement_beside(proof: Path, statement: Path | None, digest: object) -> Any:
+    """The statement that the proof names, or None; only one that was asked for must exist and fit."""
+    from zkdl.protocol.statement import Statement
+
+    path = proof.with_name(STATEMENT) if statement is None else statement
+    if statement is None and not path.is_file():
+        return None
+    claim = Statement.load(path)
+    if claim.digest().hex() != digest:
+        if statement is None:
+            return None
+        raise InputError(f"{path} is not the statement that the proof names")
+    claim.validate()
+    return claim
+
+
+def _settings_of(claim: Any) -> dict[str, object]:
+    return {
+        "widths": list(claim.widths),
+        "bias": claim.bias,
+        "batch_size": claim.batch_size,
+        "steps": claim.steps,
+        "learning_rate": str(claim.learning_rate),
+        "records": claim.records,
+        "row_bits": claim.row_bits,
+        "settings": claim.settings.as_dict(),
+    }
+
+
+def _soundness(claim: Any, ranges: str) -> dict[str, object]:
+    from zkdl.protocol.instance import Instance
+    from zkdl.protocol.report import GROUP_SECURITY_BITS, report
+
+    found = report(Instance(claim, ranges))  # type: ignore[arg-type]
+    return {
+        "statistical_bits": round(found.statistical_bits, 1),
+        "bits_by_argument": found.by_section,
+        "binding_bits": GROUP_SECURITY_BITS,
+    }
+
+
+def _lines(values: dict[str, Any], indent: str = "") -> list[str]:
+    out = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            out += [f"{indent}{name}:", *_lines(value, indent + "  ")]
+        else:
+            out.append(f"{indent}{name}: {value}")
+    return out

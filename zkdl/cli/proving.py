@@ -1,0 +1,118 @@
+"""``zkdl prove``, ``zkdl verify`` and ``zkdl export``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zkdl import console
+from zkdl.cli.checks import check_file, choose_backend
+from zkdl.cli.options import (
+    MODEL,
+    PROOF,
+    STATEMENT,
+    WITNESS,
+    Backend,
+    BackendOption,
+    Json,
+    RangeOption,
+    Ranges,
+    Threads,
+)  # fmt: skip
+from zkdl.errors import ProofRejected
+
+_REJECTED = 1
+
+
+def prove(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory that train wrote.")],
+    out: Annotated[Path | None, typer.Option(help="Proof file [default: RUN/proof.zkdl].")] = None,
+    ranges: RangeOption = Ranges.lookup,
+    backend: BackendOption = Backend.auto,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that a run was trained exactly as its statement says."""
+    with console.guard():
+        start = time.perf_counter()
+        target = run / PROOF if out is None else out
+        from zkdl.protocol.statement import Statement
+        from zkdl.training import Witness
+
+        statement = Statement.load(run / STATEMENT)
+        witness = Witness.load(run / WITNESS)
+        check_file(target)
+        choose_backend(backend, threads)
+        from zkdl.arithmetic import get_backend
+        from zkdl.prover import prove as make_proof
+
+        with console.progress_bar() as progress:
+            proof = make_proof(statement, witness, ranges=ranges.value, progress=progress)
+        proof.save(target)
+        seconds = time.perf_counter() - start
+        summary = {
+            "seconds": seconds,
+            "proof_bytes": len(proof),
+            "peak_rss_bytes": console.peak_rss_bytes(),
+            "seconds_by_phase": proof.phases,
+            "ranges": ranges.value,
+            "backend": get_backend(),
+            "out": str(target),
+            "statement_digest": statement.digest().hex(),
+        }
+        console.emit(summary if as_json else f"{target}: {len(proof)} bytes, proved in {seconds:.2f} s")
+
+
+def verify(
+    statement: Annotated[Path, typer.Argument(metavar="STATEMENT", help="RUN/statement.json")],
+    proof: Annotated[Path, typer.Argument(metavar="PROOF", help="RUN/proof.zkdl")],
+    weights: Annotated[
+        Path | None, typer.Option(help="Also check that this exported model is the one that was proved.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a proof: exit 0 accepted, 1 rejected, 2 unreadable."""
+    with console.guard():
+        start = time.perf_counter()
+        from zkdl.protocol.model_file import Model
+        from zkdl.protocol.proof import Proof
+        from zkdl.protocol.statement import Statement
+
+        claim, sent = Statement.load(statement), Proof.load(proof)
+        model = None if weights is None else Model.load(weights)
+        from zkdl.verifier import verify as check_proof
+
+        try:
+            check_proof(claim, sent, model)
+        except ProofRejected as error:
+            if as_json:
+                console.emit({"accepted": False, "reason": str(error.reason), "message": error.detail})
+            console.refuse(f"rejected: {error}", _REJECTED)
+        seconds = time.perf_counter() - start
+        result = {"accepted": True, "seconds": seconds, "proof_bytes": len(sent)}
+        result["peak_rss_bytes"] = console.peak_rss_bytes()
+        console.emit(result if as_json else f"accepted in {seconds:.2f} s")
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory that train wrote.")],
+    out: Annotated[Path | None, typer.Option(help="Model file [default: RUN/model.safetensors].")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the trained weights, with what shows that they are the committed ones."""
+    with console.guard():
+        target = run / MODEL if out is None else out
+        from zkdl.protocol.statement import Statement
+        from zkdl.training import Witness
+        from zkdl.training import export as export_model
+
+        statement = Statement.load(run / STATEMENT)
+        witness = Witness.load(run / WITNESS)
+        check_file(target)
+        export_model(statement, witness).save(target)
+        size = target.stat().st_size
+        summary = {"out": str(target), "bytes": size, "statement_digest": statement.digest().hex()}
+        console.emit(summary if as_json else f"{target}: {size} bytes")
