@@ -44,7 +44,7 @@ def test_golden_statement(statement: Statement) -> None:
 def test_the_layout_of_the_file(ranges: str) -> None:
     data = (HERE / f"{ranges}.zkdl").read_bytes()
     assert data[:8] == MAGIC == b"ZKDLPRF\0"
-    assert int.from_bytes(data[8:10], "little") == FORMAT_VERSION == 2
+    assert int.from_bytes(data[8:10], "little") == FORMAT_VERSION == 3
     assert data[10] == {"bits": 0, "lookup": 1}[ranges]
     assert data[11:43].hex() == PINS["statement_digest"]
     at = 43

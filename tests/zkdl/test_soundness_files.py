@@ -106,9 +106,9 @@ def test_a_huge_statement_with_a_short_proof_is_refused_at_once(small: Case) -> 
     narrow = replace(wide, widths=(1, 1 << 13), row_bits=14, final_commitment=bytes(48))
     narrow.validate()
     proof = small.proof[:11] + narrow.digest() + small.proof[43:]
-    start = time.perf_counter()
+    start = time.process_time()
     assert reason(narrow, proof) == Reason.LENGTH
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_statements_whose_integers_could_wrap_are_refused(small: Case) -> None:
@@ -334,7 +334,11 @@ CHANGES = {
     "final_commitment": ("other", None),
     "loss": ("cross_entropy", Reason.BAD_STATEMENT),
     "backend": ("bls12-381/kzg", Reason.BAD_STATEMENT),
-    "version": (2, Reason.BAD_STATEMENT),
+    "first_step": (1, None),
+    "initial_commitment": (bytes(48), Reason.BAD_STATEMENT),
+    "initial_limit": (1, Reason.BAD_STATEMENT),
+    "data_ranges": ("separate", Reason.BAD_STATEMENT),
+    "version": (3, Reason.BAD_STATEMENT),
 }
 
 

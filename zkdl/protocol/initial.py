@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import isqrt
 
 import numpy as np
@@ -12,7 +13,7 @@ from zkdl.errors import InputError
 from zkdl.protocol.settings import Settings
 from zkdl.protocol.stream import integers
 
-__all__ = ["initial_bound", "initial_weights"]
+__all__ = ["initial_bound", "initial_state", "initial_weights"]
 
 _DOMAIN = b"dpkit-zkdl/initial-weights/v1"
 
@@ -28,7 +29,7 @@ def initial_bound(fan_in: int, settings: Settings) -> int:
 
 
 def initial_weights(
-    seed: int, widths: Sequence[int], bias: bool, settings: Settings
+    seed: int | None, widths: Sequence[int], bias: bool, settings: Settings
 ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
     """Draw He-uniform initial weights as integers at scale 2^w.
 
@@ -37,7 +38,7 @@ def initial_weights(
     shape. Biases start at zero. No floating point is involved.
 
     Args:
-        seed: 0 <= seed < 2^63.
+        seed: 0 <= seed < 2^63, or None for weights that are all zero.
         widths: (d_0, ..., d_L).
         bias: Whether layers have a bias.
         settings: For the weight scale.
@@ -56,6 +57,9 @@ def initial_weights(
         >>> [w.shape for w in weights], [b.tolist() for b in biases]
         ([(4, 3), (3, 2)], [[0, 0, 0], [0, 0]])
     """
+    biases = [np.zeros(width, dtype=np.int64) for width in widths[1:]] if bias else []
+    if seed is None:
+        return [np.zeros(shape, dtype=np.int64) for shape in pairwise(widths)], biases
     if not 0 <= seed < 1 << 63:
         raise InputError(f"initial_seed must be between 0 and 2^63 - 1, got {seed}")
     weights = []
@@ -64,5 +68,41 @@ def initial_weights(
         bound = initial_bound(fan_in, settings)
         draws = integers(_DOMAIN, (seed, layer, fan_in, fan_out), fan_in * fan_out, 2 * bound + 1)
         weights.append((draws - bound).reshape(fan_in, fan_out))
-    biases = [np.zeros(width, dtype=np.int64) for width in widths[1:]] if bias else []
     return weights, biases
+
+
+def initial_state(
+    seed: int | None,
+    added: tuple[Sequence[NDArray[np.int64]], Sequence[NDArray[np.int64]]] | None,
+    widths: Sequence[int],
+    bias: bool,
+    settings: Settings,
+) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+    """The weights before the first step: those of the seed plus those that are ``added``, entry by entry.
+
+    Args:
+        seed: As of `initial_weights`.
+        added: Weights and biases of the same shapes, or None for nothing.
+        widths: (d_0, ..., d_L).
+        bias: Whether layers have a bias.
+        settings: For the weight scale.
+
+    Returns:
+        Weights and biases as `initial_weights` gives them.
+
+    Raises:
+        InputError: The seed is out of range, or what is added has other shapes.
+    """
+    weights, biases = initial_weights(seed, widths, bias, settings)
+    if added is None:
+        return weights, biases
+    for base, more in zip((weights, biases), added, strict=True):
+        if [part.shape for part in base] != [np.shape(part) for part in more]:
+            raise InputError(
+                f"initial weights to add must have shapes {[part.shape for part in base]}, "
+                f"got {[np.shape(part) for part in more]}"
+            )
+    return (
+        [base + more for base, more in zip(weights, added[0], strict=True)],
+        [base + more for base, more in zip(biases, added[1], strict=True)],
+    )

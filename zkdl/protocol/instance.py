@@ -61,7 +61,7 @@ class Instance:
     def batch_records(self) -> NDArray[np.int64]:
         """The record that stands at (t, b), as the seed names it: (T, B)."""
         s = self.statement
-        return batches(s.seed, s.records, s.batch_size, s.steps)
+        return batches(s.seed, s.records, s.batch_size, s.steps, s.first_step)
 
     @cached_property
     def used_records(self) -> NDArray[np.int64]:

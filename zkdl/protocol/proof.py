@@ -22,7 +22,7 @@ from zkdl.protocol.channel import Section
 from zkdl.protocol.files import write_whole
 
 MAGIC = b"ZKDLPRF\0"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 RANGE_CODES = {"bits": 0, "lookup": 1}
 MAX_PROOF_BYTES = 1 << 30
 HEADER_BYTES = len(MAGIC) + 2 + 1 + 32

@@ -14,7 +14,7 @@ from zkdl.protocol.update import update
 from zkdl.protocol.work import Work
 from zkdl.protocol.zkrelu import zkrelu
 
-PROTOCOL = b"zkdl/2"
+PROTOCOL = b"zkdl/3"
 
 
 def run(ch: Channel, instance: Instance, work: Work | None) -> None:

@@ -18,26 +18,32 @@ from zkdl.protocol.files import write_whole
 from zkdl.protocol.layout import MAX_ROW_BITS, MIN_ROW_BITS, weight_stack
 from zkdl.protocol.settings import Settings, as_learning_rate
 
-__all__ = ["BACKEND", "LOSS", "POINT_BYTES", "VERSION", "Statement"]
+__all__ = ["BACKEND", "DATA_RANGES", "LOSS", "POINT_BYTES", "VERSION", "Statement"]
 
-VERSION = 1
+VERSION = 2
 BACKEND = "bls12-381/hyrax"
 LOSS = "squared_error"
+DATA_RANGES = ("proof", "separate")
+"""Where the range proof of the records is: inside the proof of the run, or a proof of its own."""
 
 _MAX_LAYERS = 64
 _MAX_WIDTH = 1 << 20
 _MAX_SAMPLES = 1 << 26
 _MAX_CELLS = 1 << 36
 _DOMAIN = b"dpkit-zkdl/statement"
+_NATURALS = (
+    "batch_size", "steps", "seed", "initial_seed", "records", "row_bits", "first_step", "initial_limit",
+    "version",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Statement:
     """Everything public about one training run; a proof is about exactly one of these.
 
-    It claims: the committed weights are what T steps of mini-batch SGD make of the initial weights that
-    ``initial_seed`` names, on the batches that ``seed`` draws from the committed records, by the exact
-    integer rules that ``settings`` fix.
+    It claims: the committed weights are what T steps of mini-batch SGD make of the initial weights, on the
+    batches that ``seed`` draws from the committed records, by the exact integer rules that ``settings`` fix.
+    The initial weights are what ``initial_seed`` names plus what ``initial_commitment`` commits to.
 
     Args:
         widths: (d_0, ..., d_L), from the number of features to the number of outputs.
@@ -47,14 +53,21 @@ class Statement:
         steps: T.
         learning_rate: eta, an exact positive rational.
         seed: Names the batches, see `zkdl.protocol.sampling.batches`.
-        initial_seed: Names the initial weights, see `zkdl.protocol.initial.initial_weights`.
+        initial_seed: Names the base of the initial weights, see `zkdl.protocol.initial.initial_weights`; None
+            for a base of zeros.
         records: n, the number of committed records.
         row_bits: A committed row of weights or cells has 2^row_bits entries.
         data_commitment: One 48-byte point per record (features, then labels).
         final_commitment: One 48-byte point per row of the difference of final and initial weights.
+        first_step: The batches are those of steps first_step, ..., first_step + T - 1 of the seed's sequence.
+        initial_commitment: Empty, or one 48-byte point per row of what is added to the base.
+        initial_limit: Claimed bound on the magnitude of every entry of that; 0 where nothing is added. A
+            proof of this statement takes it for granted: whoever hands the commitment on has to show it.
+        data_ranges: ``"proof"``: the proof shows that the records it uses are in range; ``"separate"``: a
+            proof about the data commitment does.
         loss: ``"squared_error"``.
         backend: ``"bls12-381/hyrax"``.
-        version: Protocol version, 1.
+        version: Protocol version, 2.
 
     Raises:
         InputError: A field has the wrong type. Values are checked by `validate`.
@@ -67,11 +80,15 @@ class Statement:
     steps: int
     learning_rate: Fraction
     seed: int
-    initial_seed: int
+    initial_seed: int | None
     records: int
     row_bits: int
     data_commitment: bytes
     final_commitment: bytes
+    first_step: int = 0
+    initial_commitment: bytes = b""
+    initial_limit: int = 0
+    data_ranges: str = DATA_RANGES[0]
     loss: str = LOSS
     backend: str = BACKEND
     version: int = VERSION
@@ -80,12 +97,14 @@ class Statement:
         if not isinstance(self.widths, Sequence) or isinstance(self.widths, (str, bytes)):
             raise InputError(f"widths must be a sequence of integers, got {self.widths!r}")
         object.__setattr__(self, "widths", tuple(_natural("widths", width) for width in self.widths))
-        for name in ("batch_size", "steps", "seed", "initial_seed", "records", "row_bits", "version"):
-            object.__setattr__(self, name, _natural(name, getattr(self, name)))
-        for name, kind in (("bias", bool), ("settings", Settings), ("loss", str), ("backend", str)):
+        for name in _NATURALS:
+            if name != "initial_seed" or self.initial_seed is not None:
+                object.__setattr__(self, name, _natural(name, getattr(self, name)))
+        kinds = {"bias": bool, "settings": Settings, "data_ranges": str, "loss": str, "backend": str}
+        for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
                 raise InputError(f"{name} must be a {kind.__name__}, got {getattr(self, name)!r}")
-        for name in ("data_commitment", "final_commitment"):
+        for name in ("data_commitment", "final_commitment", "initial_commitment"):
             value = getattr(self, name)
             if not isinstance(value, (bytes, bytearray, memoryview)):
                 raise InputError(f"{name} must be bytes, got {type(value).__name__}")
@@ -127,10 +146,18 @@ class Statement:
         for width in self.widths:
             _between("widths", width, 1, _MAX_WIDTH)
         _between("seed", self.seed, 0, (1 << 63) - 1)
-        _between("initial_seed", self.initial_seed, 0, (1 << 63) - 1)
+        if self.initial_seed is not None:
+            _between("initial_seed", self.initial_seed, 0, (1 << 63) - 1)
+        elif not self.initial_commitment:
+            raise InputError("initial_seed is None: then initial_commitment must hold the initial weights")
+        if self.data_ranges not in DATA_RANGES:
+            raise InputError(f"data_ranges must be one of {DATA_RANGES}, got {self.data_ranges!r}")
+        if self.data_ranges == "separate":
+            raise InputError("data_ranges 'separate' is not supported by this version, expected 'proof'")
         _between("records", self.records, 1, _MAX_SAMPLES)
         _between("batch_size", self.batch_size, 1, self.records)
         _between("steps", self.steps, 1, _MAX_SAMPLES // self.batch_size)
+        _between("first_step", self.first_step, 0, (1 << 63) - 1 - self.steps)
         _between("row_bits", self.row_bits, MIN_ROW_BITS, MAX_ROW_BITS)
         if self.widths[0] + self.widths[-1] > 1 << self.row_bits:
             raise InputError(
@@ -142,7 +169,21 @@ class Statement:
             raise InputError(
                 f"steps * batch_size * neurons must be at most 2^36, got {cells}; use fewer steps"
             )
-        bounds.check(self.widths, self.bias, self.settings, self.batch_size, self.steps, self.mu)
+        if bool(self.initial_limit) != bool(self.initial_commitment):
+            raise InputError(
+                "initial_limit must be positive with an initial_commitment and 0 without one, got "
+                f"{self.initial_limit} and {len(self.initial_commitment)} bytes"
+            )
+        bounds.check(
+            self.widths,
+            self.bias,
+            self.settings,
+            self.batch_size,
+            self.steps,
+            self.mu,
+            seeded=self.initial_seed is not None,
+            initial_limit=self.initial_limit,
+        )
         self._check_commitments()
 
     def _check_commitments(self) -> None:
@@ -160,6 +201,11 @@ class Statement:
             raise InputError(
                 f"final_commitment must hold one {POINT_BYTES}-byte point per row of weights "
                 f"({weights} weights, rows of {1 << self.row_bits}), got {len(self.final_commitment)} bytes"
+            )
+        if len(self.initial_commitment) not in (0, len(self.final_commitment)):
+            raise InputError(
+                f"initial_commitment must be empty or {len(self.final_commitment)} bytes like "
+                f"final_commitment, got {len(self.initial_commitment)}"
             )
 
     @cached_property
@@ -179,8 +225,10 @@ class Statement:
         parts += [_encode(value) for value in self.settings.as_dict().values()]
         parts += [_encode(self.batch_size), _encode(self.steps)]
         parts += [_encode(rate.numerator), _encode(rate.denominator)]
-        parts += [_encode(value) for value in (self.seed, self.initial_seed, self.records, self.row_bits)]
-        parts += [self.data_commitment, self.final_commitment]
+        base = () if self.initial_seed is None else (self.initial_seed,)
+        parts += [_encode(value) for value in (self.seed, len(base), *base, self.records, self.row_bits)]
+        parts += [self.data_commitment, self.final_commitment, _encode(self.first_step)]
+        parts += [self.initial_commitment, _encode(self.initial_limit), self.data_ranges.encode()]
         return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
 
     def digest(self) -> bytes:

@@ -69,7 +69,7 @@ def build(kind: type[T], values: dict[str, Any]) -> T:
     if not isinstance(settings, dict):
         raise FormatError("statement: settings must be an object")
     _check_keys("settings", set(settings), {field.name for field in fields(Settings)})
-    for name in ("data_commitment", "final_commitment"):
+    for name in ("data_commitment", "final_commitment", "initial_commitment"):
         if not isinstance(arguments[name], str) or not _HEX.fullmatch(arguments[name]):
             raise FormatError(f"statement: {name} must be text in lower-case hexadecimal")
         arguments[name] = bytes.fromhex(arguments[name])

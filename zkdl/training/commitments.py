@@ -105,7 +105,9 @@ def _windows(bits: int) -> int:
 def _factors(statement: Statement, witness: Witness, layer: int) -> _Factors:
     """The layer's inputs and scaled gradients of all samples."""
     settings = statement.settings
-    order = batches(statement.seed, statement.records, statement.batch_size, statement.steps)
+    order = batches(
+        statement.seed, statement.records, statement.batch_size, statement.steps, statement.first_step
+    )
     features = statement.widths[0]
     if layer == 1:
         inputs = witness.data[order][:, :, :features]

@@ -46,7 +46,9 @@ def check_relation(statement: Statement, witness: Witness) -> None:
         statement.widths, statement.bias, settings, statement.mu, initial_seed=statement.initial_seed
     )
     features = statement.widths[0]
-    order = batches(statement.seed, statement.records, statement.batch_size, statement.steps)
+    order = batches(
+        statement.seed, statement.records, statement.batch_size, statement.steps, statement.first_step
+    )
     for step, batch in enumerate(order):
         rows = witness.data[batch]
         try:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from zkdl.errors import RangeOverflowError
 from zkdl.protocol.bounds import WEIGHT_LIMIT
-from zkdl.protocol.initial import initial_weights
+from zkdl.protocol.initial import initial_state
 from zkdl.protocol.settings import Settings
 from zkdl.training.exact import exact_matmul, rescale
 
@@ -55,7 +55,8 @@ class Trainer:
         bias: Whether layers have a bias.
         settings: Fixed-point settings.
         mu: Multiplier of the update.
-        initial_seed: Names the initial weights.
+        initial_seed: Names the base of the initial weights; None for zeros.
+        added: Weights and biases to add to the base, lists of arrays at scale 2^w, or None.
 
     Example:
         >>> trainer = Trainer((2, 3, 1), True, Settings(8, 12, 32), 1, initial_seed=1)
@@ -65,14 +66,20 @@ class Trainer:
     """
 
     def __init__(
-        self, widths: Sequence[int], bias: bool, settings: Settings, mu: int, initial_seed: int
+        self,
+        widths: Sequence[int],
+        bias: bool,
+        settings: Settings,
+        mu: int,
+        initial_seed: int | None,
+        added: tuple[Sequence[Ints], Sequence[Ints]] | None = None,
     ) -> None:
         self.widths = tuple(widths)
         self.bias = bias
         self.settings = settings
         self.mu = mu
         self.steps_done = 0
-        weights, biases = initial_weights(initial_seed, widths, bias, settings)
+        weights, biases = initial_state(initial_seed, added, widths, bias, settings)
         # The bias is one more row of the weights, fed by the constant 2^f.
         self._matrices = (
             [np.vstack([w, b[None, :]]) for w, b in zip(weights, biases, strict=True)] if bias else weights

@@ -22,12 +22,13 @@ def _slow_words(domain, key):
 
 
 def _slow_batches(seed, n, b, t):
-    """Whole shuffles of a list, one after the other."""
-    stream = _slow_words(b"dpkit-zkdl/batches/v1", (seed, n, b))
-    out, order, at, used = [], list(range(n)), 0, n
+    """Whole shuffles of a list, one after the other, each from a stream of its own."""
+    out, order, at, used, epoch = [], list(range(n)), 0, n, 0
     while len(out) < t:
         if n - used < b:
             order, used, at = list(range(n)), 0, 0
+            stream = _slow_words(b"dpkit-zkdl/batches/v1", (seed, n, b, *([epoch] if epoch else [])))
+            epoch += 1
         for _ in range(b):
             span = n - at
             word = next(stream)
@@ -58,6 +59,20 @@ def test_epochs_visit_every_record_once():
     assert sorted(drawn[:3].ravel()) == list(range(12))
     assert sorted(drawn[3:].ravel()) == list(range(12))
     assert drawn[:3].tolist() != drawn[3:].tolist()
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(1, 20), share=st.floats(0, 1), first=st.integers(0, 40), steps=st.integers(1, 12))
+def test_a_later_start_continues_the_same_sequence(n, share, first, steps):
+    size = max(1, round(n * share))
+    whole = batches(5, n, size, first + steps)
+    assert np.array_equal(batches(5, n, size, steps, first), whole[first:])
+
+
+def test_a_start_far_out_costs_one_epoch():
+    drawn = batches(5, 10, 3, 2, (1 << 63) - 3)
+    assert drawn.shape == (2, 3)
+    assert len(set(drawn[0].tolist())) == 3
 
 
 def test_leftover_records_of_an_epoch_are_skipped():
@@ -95,6 +110,8 @@ def test_cost_does_not_depend_on_the_number_of_records():
         ((1, 3, 2, 0), "steps"),
         ((-1, 3, 2, 1), "seed"),
         ((2**63, 3, 2, 1), "seed"),
+        ((1, 3, 2, 1, -1), "first_step"),
+        ((1, 3, 2, 1, 2**63), "first_step"),
     ],
 )
 def test_bad_arguments(arguments, message):

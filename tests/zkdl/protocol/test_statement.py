@@ -45,9 +45,13 @@ OTHERS = {
     "row_bits": 5,
     "data_commitment": bytes(4799) + b"\1",
     "final_commitment": bytes(191) + b"\1",
+    "first_step": 8,
+    "initial_commitment": bytes(191) + b"\1",
+    "initial_limit": 5,
+    "data_ranges": "separate",
     "loss": "other",
     "backend": "other",
-    "version": 2,
+    "version": 3,
 }
 
 
@@ -94,13 +98,13 @@ def test_encoding_is_injective_where_lengths_meet(widths, steps, seed, initial_s
 
 
 def test_digest_is_pinned():
-    assert make().digest().hex() == "5710e4d687799be32079b9a1c72c1624a51179b5a6b38f17c78e4805fa291fcc"
+    assert make().digest().hex() == "44d9dd62aab401664f9baee905dc9f60c0a925960f3a2059cf7a6aeede29a99f"
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "version must be 1"),
+        ({"version": 1}, "version must be 2"),
         ({"backend": "bn254"}, "backend"),
         ({"loss": "hinge"}, "loss"),
         ({"widths": (5,)}, "widths"),
@@ -113,6 +117,17 @@ def test_digest_is_pinned():
         ({"steps": 0}, "steps"),
         ({"steps": 1 << 40}, "steps"),
         ({"seed": 1 << 63}, "seed"),
+        ({"first_step": (1 << 63) - 8}, "first_step"),
+        ({"data_ranges": "none"}, "data_ranges must be one of"),
+        ({"data_ranges": "separate"}, "not supported by this version"),
+        ({"initial_seed": None}, "initial_seed is None"),
+        ({"initial_limit": 1}, "initial_limit must be positive with"),
+        ({"initial_commitment": bytes(48 * 4)}, "initial_limit must be positive with"),
+        (
+            {"initial_commitment": bytes(48 * 3), "initial_limit": 1},
+            "initial_commitment must be empty or 192",
+        ),
+        ({"initial_commitment": bytes(48 * 4), "initial_limit": 1 << 62}, "a weight reach"),
         ({"initial_seed": 1 << 63}, "initial_seed"),
         ({"records": 0}, "records"),
         ({"records": 99}, "data_commitment must be 4752 bytes"),
@@ -145,6 +160,10 @@ def test_unacceptable_values(change, message):
         ({"steps": -1}, "steps"),
         ({"steps": 8.0}, "steps"),
         ({"data_commitment": "00"}, "data_commitment"),
+        ({"initial_commitment": "00"}, "initial_commitment"),
+        ({"initial_limit": -1}, "initial_limit"),
+        ({"first_step": None}, "first_step"),
+        ({"data_ranges": None}, "data_ranges"),
         ({"loss": None}, "loss"),
         ({"learning_rate": None}, "learning_rate"),
     ],
@@ -152,6 +171,30 @@ def test_unacceptable_values(change, message):
 def test_wrong_types(change, message):
     with pytest.raises(InputError, match=message):
         make(**change)
+
+
+@pytest.mark.parametrize("initial_seed", [2, None])
+def test_committed_initial_weights(initial_seed):
+    statement = make(initial_seed=initial_seed, initial_commitment=bytes(192), initial_limit=7)
+    statement.validate()
+    assert Statement.from_json(statement.to_json()) == statement
+
+
+def test_no_seed_is_not_seed_zero():
+    digests = {make(initial_seed=seed).digest() for seed in (None, 0, 1)}
+    assert len(digests) == 3
+
+
+def test_the_limit_of_committed_weights_is_in_the_bounds():
+    sizes = ((5, 4, 3), True, Settings(8, 12, 32), 64, 8, 1)
+    plain, _ = bounds.largest(*sizes)
+    assert bounds.largest(*sizes, initial_limit=1000)[0] == plain + 1000
+    changes = bounds.change_bounds((5, 4, 3), sizes[2], 64, 8, 1)
+    assert bounds.largest(*sizes, seeded=False, initial_limit=1000)[0] == 1000 + max(changes)
+    room = bounds.WEIGHT_LIMIT - plain
+    make(initial_commitment=bytes(192), initial_limit=room - 1).validate()
+    with pytest.raises(InputError, match=rf"initial_limit {room} is part of it"):
+        make(initial_commitment=bytes(192), initial_limit=room).validate()
 
 
 def test_bounds_refuse_weights_beyond_62_bits():
@@ -220,6 +263,10 @@ def _edited(**change):
         _edited(data_commitment="AA"),
         _edited(data_commitment="00 00"),
         _edited(data_commitment=None),
+        _edited(initial_commitment="0"),
+        _edited(initial_seed="none"),
+        _edited(initial_limit=1.0),
+        _edited(data_ranges=None),
         make().to_json().replace('"steps": 8', '"steps": 8, "steps": 8'),
         make().to_json().replace('"steps": 8', '"steps": NaN'),
         make().to_json().replace('"steps": 8', '"steps": 1e1'),
