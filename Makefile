@@ -8,8 +8,12 @@ BASE := $(VENV)/.stamp-base
 TEST := $(VENV)/.stamp-test
 BENCH := $(VENV)/.stamp-bench
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Processes that run the tests side by side (one for each processor, at most 8); PYTEST_WORKERS=0 runs them in one.
+PYTEST_WORKERS ?= logical
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+# A file's tests stay in one process: they share what its fixtures prove and train.
+PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses 8 --dist loadfile
 
 export PYTHONUNBUFFERED := 1
 
@@ -24,10 +28,10 @@ demo: $(BASE)  ## install, then answer queries from a private sketch, then train
 
 test: $(TEST)  ## lint and the default test suite (under 10 minutes on 2 cores)
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 test-slow: $(TEST)  ## the tests marked slow: wheel installation, large sizes
-	$(BIN)/python -m pytest -m "slow and not gpu" $(PYTEST_ARGS)
+	$(PYTEST) -m "slow and not gpu" $(PYTEST_ARGS)
 
 lint: $(TEST)  ## ruff check, ruff format --check, mypy
 	@$(MAKE) --no-print-directory check

@@ -53,7 +53,7 @@ def test_command_and_its_options_exist(line):
         [*program(words[0]), *subcommands[:depth], "--help"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env=os.environ | {"COLUMNS": "200", "TERM": "dumb"},
         check=False,
     )

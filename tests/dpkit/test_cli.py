@@ -191,11 +191,11 @@ def test_a_failed_build_keeps_the_old_release(folder):
 def test_the_installed_command(folder):
     """In a process of its own: results on stdout alone, a full disk is 3, no traceback."""
     command = [sys.executable, "-W", "error", "-m", "dpkit", "kde", "build", "data.npy", "--out"]
-    done = subprocess.run([*command, "kde.dpk"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*command, "kde.dpk"], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("kde.dpk: KDE(")
     if os.path.exists("/dev/full"):
-        full = subprocess.run([*command, "/dev/full"], capture_output=True, text=True, timeout=120)
+        full = subprocess.run([*command, "/dev/full"], capture_output=True, text=True, timeout=300)
         assert (full.returncode, full.stdout) == (3, "")
         assert full.stderr == "dpkit: No space left on device\n"
 

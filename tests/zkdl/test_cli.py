@@ -311,14 +311,15 @@ def _start(*arguments, **options):
 def test_signals_end_without_a_trace(tmp_path, number, code):
     """The statement comes through a pipe, so the process is known to be at work when the signal arrives.
 
-    The pipe closes after the signal is sent: a signal that comes between the interpreter's last look and its read, or
-    on another thread, does not break off that read, and is acted on as soon as the read returns."""
+    The pipe closes after the signal is sent: a signal that comes between the interpreter's last look and its
+    read, or on another thread, does not break off that read, and is acted on as soon as the read returns.
+    """
     pipe = tmp_path / "statement.json"
     os.mkfifo(pipe)
     process = _start("prove", tmp_path)
     with open(pipe, "wb"):
         process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == code
     assert "Traceback" not in err
     assert [p.name for p in tmp_path.iterdir()] == ["statement.json"]

@@ -122,7 +122,7 @@ def test_the_command():
     code = "from dpkit.continual.cli import counter_app; counter_app(['run', *__import__('sys').argv[1:]])"
     assert counter_app.registered_commands[0].name == "run"
     run = lambda *options: subprocess.run(
-        [sys.executable, "-c", code, *options], input="1\n1\n", capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code, *options], input="1\n1\n", capture_output=True, text=True, timeout=300
     )
     good = run("--rho", "1e4", "--horizon", "10", "--mechanism", "binary")
     assert good.returncode == 0, good.stderr

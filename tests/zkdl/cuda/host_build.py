@@ -1,6 +1,7 @@
 """Build the CUDA sources with a plain C++ compiler and call them through ctypes."""
 
 import ctypes
+import fcntl
 import os
 import shutil
 import subprocess
@@ -30,11 +31,14 @@ def compiler():
 
 
 def build(source: Path, out: Path, include: Path, optimise="-O2"):
-    """Compile one .cu file as C++ into a shared library and load it."""
+    """Compile one .cu file as C++ into a shared library, unless another process just did, and load it."""
     command = [compiler(), "-x", "c++", "-std=c++17", optimise, "-Wall", "-Wextra", "-Werror"]
     command += ["-shared", "-fPIC", f"-I{include}", str(source), "-o", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    with open(out.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not out.exists():
+            done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+            assert done.returncode == 0, done.stderr
     return ctypes.CDLL(str(out))
 
 

@@ -18,7 +18,7 @@ QUICK = {"elementwise", "msm"}
 def preprocessed(path, *options):
     """Tokens after the preprocessor, without line markers and layout."""
     command = [compiler(), "-x", "c++", "-std=c++17", "-E", "-P", *options, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
@@ -45,7 +45,7 @@ def test_messages_name_the_right_line(tmp_path):
         [compiler(), "-x", "c++", "-std=c++17", "-fsyntax-only", str(broken)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert f"launch.cuh:{line}:" in done.stderr
 

@@ -157,7 +157,7 @@ def _boot(work: Path) -> list[str]:
     command = ["bochs", "-q", "-f", "bochsrc", "-rc", "debugger"]
     # It ends with an error status by itself: the shutdown port counts as a panic.
     done = subprocess.run(
-        command, cwd=work, capture_output=True, text=True, errors="replace", timeout=120, input=""
+        command, cwd=work, capture_output=True, text=True, errors="replace", timeout=300, input=""
     )
     log = (work / "bochs.log").read_text(errors="replace")
     told = f"the emulated machine did not finish:\n{done.stdout[-2000:]}\n{log[-2000:]}"
