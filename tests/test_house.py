@@ -193,8 +193,7 @@ print(json.dumps([seconds, compiled, sorted(sys.modules)]))
 
 
 @functools.cache
-    """Import a module in fresh processes: (least processor seconds, kernels compiled, names of loaded modules)."""
-    """Import a module in fresh processes: (best processor seconds, kernels compiled, names of loaded modules)."""
+    """Import a module in fresh processes: (processor seconds, kernels compiled, names of loaded modules)."""
     import json
 
     best = None
