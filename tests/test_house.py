@@ -193,6 +193,7 @@ print(json.dumps([seconds, compiled, sorted(sys.modules)]))
 
 
 @functools.cache
+def probe(module, attempts=1):
     """Import a module in fresh processes: (processor seconds, kernels compiled, names of loaded modules)."""
     import json
 
