@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from zkdl.protocol.arguments import Rounds
 from zkdl.protocol.claims import Part
+from zkdl.protocol.fraction_trees import FractionWork
 from zkdl.protocol.points import LookupChallenges, MatmulPoints, ReluPoints, UpdatePoints
 
 
-class Work(Protocol):
+class Work(FractionWork, Protocol):
     """The computations behind one proof; the verifier has none."""
 
     def rows(self, poly: str) -> NDArray[np.integer]:
@@ -45,15 +46,6 @@ class Work(Protocol):
 
     def lookup_start(self, challenges: LookupChallenges) -> None:
         """Build the fraction trees."""
-
-    def lookup_roots(self) -> list[int]:
-        """p, q and 1/q of every tree."""
-
-    def lookup_rounds(self, layer: int, point: list[int], coefs: dict[str, tuple[int, int]]) -> Rounds:
-        """Tables of one layer of all trees in ``coefs``."""
-
-    def lookup_values(self, tree: str) -> list[int]:
-        """p0, p1, q0, q1 of a tree at the end of the current layer."""
 
     def opening_rounds(self, entries: Sequence[tuple[int, Sequence[Part]]], polys: Sequence[str]) -> Rounds:
         """Tables of the combined claims: for each polynomial its values and its weights."""

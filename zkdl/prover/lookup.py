@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from zkdl import arithmetic as za
 from zkdl.protocol.instance import Instance
-from zkdl.protocol.lookup import TREES
+from zkdl.protocol.layout import Stack
+from zkdl.protocol.lookup import CELLS, DATA, TABLE
 from zkdl.protocol.points import LookupChallenges
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.prover.rounds import EqFactor, Table, completed, exchanged, folded
@@ -19,22 +20,21 @@ Array = NDArray[np.uint64]
 
 
 class FractionTrees:
-    """All layers of the three trees; layer k holds 2^k numerators and denominators."""
+    """All layers of some trees; layer k holds 2^k numerators and denominators.
 
-    def __init__(self, instance: Instance, tensors: Tensors, c: LookupChallenges) -> None:
-        leaves = {
-            "cells": _cell_leaves(instance, tensors, c),
-            "data": _data_leaves(instance, tensors, c),
-            "table": _table_leaves(instance, tensors, c),
-        }
-        self._layers = {tree: _build(*leaves[tree]) for tree in TREES}
+    Args:
+        leaves: by tree, numerators (integers or elements) and denominators (elements), 2^n of each.
+    """
+
+    def __init__(self, leaves: dict[str, tuple[Table, Array]]) -> None:
+        self._layers = {tree: _build(p, q) for tree, (p, q) in leaves.items()}
         self._rounds: LayerRounds | None = None
 
     def roots(self) -> list[int]:
         """p, q and 1/q of every tree."""
         out = []
-        for tree in TREES:
-            p, q = (_value(a) for a in self._layers[tree][0])
+        for layers in self._layers.values():
+            p, q = (_value(a) for a in layers[0])
             # A zero denominator has no inverse: any value then fails the verifier's check.
             out += [p, q, pow(q, -1, R) if q else 0]
         return out
@@ -150,7 +150,18 @@ def _build(p: Table, q: Array) -> list[tuple[Table, Array]]:
     return layers[::-1]
 
 
-def _denominators(values: NDArray[Any], constant: int) -> Array:
+def run_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> dict[str, tuple[Table, Array]]:
+    """The leaves of the trees of a training run."""
+    counts = np.asarray(tensors.tables["multiplicities"], dtype=np.int64)
+    return {
+        CELLS: _cell_leaves(instance, tensors, c),
+        DATA: _data_leaves(instance, tensors, c),
+        TABLE: (counts, table_denominators(instance.multiplicities, c)),
+    }
+
+
+def denominators(values: NDArray[Any], constant: int) -> Array:
+    """constant - value of every integer."""
     return za.Fr.sub(za.Fr.from_ints([constant % R]), za.Fr.from_int64(values))
 
 
@@ -161,22 +172,21 @@ def _cell_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> t
     for block in stack.blocks:
         part = slice(block.offset, block.offset + block.size)
         p[part] = 1
-        q[part] = _denominators(cells[part], c.alpha - c.beta * instance.cell_ranges[block.name])
+        q[part] = denominators(cells[part], c.alpha - c.beta * instance.cell_ranges[block.name])
     return p, q
 
 
 def _data_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> tuple[Table, Array]:
     bits = instance.statement.settings.activation_bits
     values = instance.data_block.pad(tensors.data.T + (1 << (bits - 1)))
-    return np.ones(len(values), dtype=np.int64), _denominators(values, c.alpha - c.beta * bits)
+    return np.ones(len(values), dtype=np.int64), denominators(values, c.alpha - c.beta * bits)
 
 
-def _table_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> tuple[Table, Array]:
-    stack = instance.multiplicities
-    size = 1 << stack.num_vars
+def table_denominators(stack: Stack, c: LookupChallenges) -> Array:
+    """Leaf denominators of a lookup table, as `zkdl.protocol.fraction_trees.table_at`."""
     first = int(stack.blocks[0].name[1])
-    q = za.Fr.scale(za.Fr.ones(size), c.alpha - c.beta * first)
+    q = za.Fr.scale(za.Fr.ones(1 << stack.num_vars), c.alpha - c.beta * first)
     for block in stack.blocks:
         part = slice(block.offset, block.offset + block.size)
-        q[part] = _denominators(np.arange(block.size), c.alpha - c.beta * int(block.name[1]))
-    return np.asarray(tensors.tables["multiplicities"], dtype=np.int64), q
+        q[part] = denominators(np.arange(block.size), c.alpha - c.beta * int(block.name[1]))
+    return q

@@ -15,7 +15,7 @@ from zkdl.protocol.points import LookupChallenges, MatmulPoints, ReluPoints, Upd
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.zkrelu import place_point
 from zkdl.prover import matmul, update
-from zkdl.prover.lookup import FractionTrees, LayerRounds
+from zkdl.prover.lookup import FractionTrees, LayerRounds, run_leaves
 from zkdl.prover.rounds import BooleanRounds, ProductRounds, Table, Term, product_rounds
 from zkdl.prover.tensors import Tensors
 
@@ -84,7 +84,7 @@ class ProverWork:
         return product_rounds(left, right)
 
     def lookup_start(self, challenges: LookupChallenges) -> None:
-        self._trees = FractionTrees(self._instance, self._tensors, challenges)
+        self._trees = FractionTrees(run_leaves(self._instance, self._tensors, challenges))
 
     def lookup_roots(self) -> list[int]:
         assert self._trees is not None

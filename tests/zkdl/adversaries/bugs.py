@@ -55,24 +55,24 @@ def diagonal_identity_test() -> AbstractContextManager[Any]:
 
 def padding_continues_the_narrowest_table() -> AbstractContextManager[Any]:
     """The bug of a table whose unused entries go on counting: (7 bits, 128) is then an entry."""
-    honest_at, honest_leaves = lookup._table_at, prover_lookup._table_leaves
+    honest_at, honest_leaves = lookup.table_at, prover_lookup.table_denominators
 
-    def extra(instance: Any, c: Any) -> tuple[int, int]:
-        used = sum(block.size for block in instance.multiplicities.blocks)
-        first = int(instance.multiplicities.blocks[0].name[1])
+    def extra(stack: Any, c: Any) -> tuple[int, int]:
+        used = sum(block.size for block in stack.blocks)
+        first = int(stack.blocks[0].name[1])
         return used, (c.beta * first - c.beta * 7 - 128) % lookup.R
 
-    def at(instance: Any, c: Any, point: Any) -> int:
-        used, change = extra(instance, c)
-        return (honest_at(instance, c, point) + change * eq_index(point, used)) % lookup.R
+    def at(stack: Any, c: Any, point: Any) -> int:
+        used, change = extra(stack, c)
+        return (honest_at(stack, c, point) + change * eq_index(point, used)) % lookup.R
 
-    def leaves(instance: Any, tensors: Any, c: Any) -> Any:
-        p, q = honest_leaves(instance, tensors, c)
-        used, change = extra(instance, c)
+    def leaves(stack: Any, c: Any) -> np.ndarray:
+        q = honest_leaves(stack, c)
+        used, change = extra(stack, c)
         q[used : used + 1] = za.Fr.add(q[used : used + 1], za.Fr.from_ints([change]))
-        return p, q
+        return q
 
     return planted(
-        ("zkdl.protocol.lookup._table_at", at),
-        ("zkdl.prover.lookup._table_leaves", leaves),
+        ("zkdl.protocol.lookup.table_at", at),
+        ("zkdl.prover.lookup.table_denominators", leaves),
     )
