@@ -13,12 +13,12 @@ from zkdl.errors import FormatError, InputError
 from zkdl.protocol import json_text
 from zkdl.protocol.settings import Settings, as_learning_rate
 
-__all__ = ["build", "dump", "parse", "read_limited"]
+__all__ = ["HEX", "build", "check_keys", "dump", "parse", "read_limited"]
 
 _FORMAT = "zkdl-statement"
 _MAX_FILE_BYTES = 1 << 32
 _MAX_DIGITS = 20
-_HEX = re.compile(r"(?:[0-9a-f]{2})*")
+HEX = re.compile(r"(?:[0-9a-f]{2})*")
 T = TypeVar("T")
 
 
@@ -59,7 +59,7 @@ def parse(text: str | bytes) -> dict[str, Any]:
 def build(kind: type[T], values: dict[str, Any]) -> T:
     """Make the statement from parsed values, every key present and of its exact type."""
     known = {"format", *(field.name for field in fields(kind))}  # type: ignore[arg-type]
-    _check_keys("statement", set(values), known)
+    check_keys("statement", set(values), known)
     if values["format"] != _FORMAT:
         raise FormatError(f"statement: format must be {_FORMAT!r}, got {values['format']!r}")
     arguments: dict[str, Any] = {name: value for name, value in values.items() if name != "format"}
@@ -68,9 +68,9 @@ def build(kind: type[T], values: dict[str, Any]) -> T:
     settings = arguments["settings"]
     if not isinstance(settings, dict):
         raise FormatError("statement: settings must be an object")
-    _check_keys("settings", set(settings), {field.name for field in fields(Settings)})
+    check_keys("settings", set(settings), {field.name for field in fields(Settings)})
     for name in ("data_commitment", "final_commitment", "initial_commitment"):
-        if not isinstance(arguments[name], str) or not _HEX.fullmatch(arguments[name]):
+        if not isinstance(arguments[name], str) or not HEX.fullmatch(arguments[name]):
             raise FormatError(f"statement: {name} must be text in lower-case hexadecimal")
         arguments[name] = bytes.fromhex(arguments[name])
     try:
@@ -95,7 +95,8 @@ def read_limited(path: str | os.PathLike[str]) -> bytes:
     return data
 
 
-def _check_keys(what: str, present: set[str], known: set[str]) -> None:
+def check_keys(what: str, present: set[str], known: set[str]) -> None:
+    """Refuse a key that is not known, and one that is missing."""
     if present - known:
         raise FormatError(f"{what}: unknown key {sorted(present - known)[0]!r}")
     if known - present:
