@@ -2,11 +2,11 @@
 
 Layout, all integers little-endian:
 
-    8 bytes   magic "ZKDLPRF\\0"
+    8 bytes   magic "ZKDLPRF\\0"; that of the proof of a committed table is "ZKDLTAB\\0"
     2 bytes   format version
     1 byte    range argument (0: bits, 1: lookup)
     32 bytes  SHA-256 of the statement's canonical bytes
-    per section, in the order of `Section`: 1 byte tag, 4 bytes length, content
+    per section, in the order of `Section`: 1 byte tag, 4 bytes length, content (a table has three sections)
 
 The file's length is the proof size: nothing is compressed, cached or left to be asked for.
 """
@@ -28,6 +28,33 @@ MAX_PROOF_BYTES = 1 << 30
 HEADER_BYTES = len(MAGIC) + 2 + 1 + 32
 SECTION_HEADER_BYTES = 1 + 4
 _TAGS = {section: k + 1 for k, section in enumerate(Section)}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What tells one kind of proof file from another.
+
+    Args:
+        name: what such a file proves.
+        magic: its first 8 bytes.
+        ranges: range arguments that it may use.
+        sections: in the order in which they are written.
+    """
+
+    name: str
+    magic: bytes
+    ranges: tuple[str, ...]
+    sections: tuple[Section, ...]
+
+
+RUN_FORM = Form("a training run", MAGIC, tuple(RANGE_CODES), tuple(Section))
+TABLE_FORM = Form(
+    "a committed table",
+    b"ZKDLTAB\0",
+    ("lookup",),
+    (Section.COMMITMENTS, Section.RANGES, Section.OPENING),
+)
+FORMS = (RUN_FORM, TABLE_FORM)
 
 
 @dataclass(frozen=True)
@@ -82,35 +109,39 @@ class Envelope:
     sections: dict[Section, bytes]
 
 
-def encode(ranges: str, statement_digest: bytes, sections: dict[Section, bytes]) -> bytes:
+def encode(
+    ranges: str, statement_digest: bytes, sections: dict[Section, bytes], form: Form = RUN_FORM
+) -> bytes:
     """Assemble a proof file."""
-    out = bytearray(MAGIC + FORMAT_VERSION.to_bytes(2, "little") + bytes([RANGE_CODES[ranges]]))
+    out = bytearray(form.magic + FORMAT_VERSION.to_bytes(2, "little") + bytes([RANGE_CODES[ranges]]))
     out += statement_digest
-    for section in Section:
+    for section in form.sections:
         content = sections.get(section, b"")
         out += bytes([_TAGS[section]]) + len(content).to_bytes(4, "little") + content
     return bytes(out)
 
 
-def decode(data: bytes) -> Envelope:
+def decode(data: bytes, form: Form = RUN_FORM) -> Envelope:
     """Take a proof file apart, strictly.
 
     Raises:
         ProofRejected: wrong magic or version, unknown range argument, a section missing, repeated
             or out of order, bytes missing or left over.
     """
-    if data[: len(MAGIC)] != MAGIC[: len(data)] or not data:
-        raise ProofRejected(Reason.BAD_MAGIC, "this is not a proof file of zkdl")
+    if data[: len(form.magic)] != form.magic[: len(data)] or not data:
+        other = next((known for known in FORMS if data.startswith(known.magic)), None)
+        found = "this is no proof file of zkdl" if other is None else f"this is one of {other.name}"
+        raise ProofRejected(Reason.BAD_MAGIC, f"expected a proof of {form.name}, {found}")
     if len(data) < HEADER_BYTES:
         raise ProofRejected(Reason.TRUNCATED, f"the file ends within its header, after {len(data)} bytes")
     version = int.from_bytes(data[8:10], "little")
     if version != FORMAT_VERSION:
         raise ProofRejected(Reason.VERSION, f"format version {version}, this verifier reads {FORMAT_VERSION}")
-    names = {code: name for name, code in RANGE_CODES.items()}
+    names = {RANGE_CODES[name]: name for name in form.ranges}
     if data[10] not in names:
         raise ProofRejected(Reason.BACKEND, f"range argument {data[10]} is unknown")
     at, sections = HEADER_BYTES, {}
-    for section in Section:
+    for section in form.sections:
         if at + 5 > len(data):
             raise ProofRejected(Reason.TRUNCATED, f"the file ends before section {section}")
         if data[at] != _TAGS[section]:
@@ -135,8 +166,10 @@ def describe(data: bytes) -> dict[str, object]:
     Raises:
         ProofRejected: the file is not a well-formed proof.
     """
-    envelope = decode(data)
+    form = TABLE_FORM if data.startswith(TABLE_FORM.magic) else RUN_FORM
+    envelope = decode(data, form)
     return {
+        **({"proves": form.name} if form is not RUN_FORM else {}),
         "format_version": FORMAT_VERSION,
         "bytes": len(data),
         "ranges": envelope.ranges,

@@ -1,0 +1,394 @@
+"""Committed tables: integers committed row by row once, with a range proof of their own.
+
+A table proof says: every entry of these rows is an integer in [-2^(b-1), 2^(b-1)), and whatever its layout
+calls padding is zero. There are two kinds, the records that runs train on and weights that runs start from;
+both are described by a public statement here and proved by `zkdl.protocol.table_argument`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, ClassVar, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkdl import arithmetic as za
+from zkdl.errors import InputError, Reason
+from zkdl.protocol import table_json
+from zkdl.protocol.channel import POINT_BYTES
+from zkdl.protocol.files import write_whole
+from zkdl.protocol.layout import MAX_ROW_BITS, MIN_ROW_BITS, Stack, log2_ceil, weight_stack
+from zkdl.protocol.publics import Point, prefix
+from zkdl.protocol.transcript import FR_MODULUS as R
+
+__all__ = ["CHUNK_VARS", "MAX_LIMB_BITS", "Chunk", "DataTable", "Table", "WeightTable", "limb_widths"]
+
+VERSION = 1
+BACKEND = "bls12-381/hyrax"
+MAX_LIMB_BITS = 16
+"""A limb is looked up in a table of at most 2^16 values."""
+CHUNK_VARS = 21
+"""A chunk of rows has at most 2^CHUNK_VARS limbs, padding included: what bounds the prover's memory."""
+
+_MAX_BITS = {"data": 20, "weights": 61}
+_MAX_RECORDS = 1 << 26
+_MAX_WIDTH = 1 << 20
+_MAX_LAYERS = 64
+_DOMAIN = b"dpkit-zkdl/table"
+
+
+def limb_widths(bits: int) -> tuple[int, ...]:
+    """Bits of the limbs of a ``bits``-bit integer, least significant first: as few and as even as possible.
+
+    >>> limb_widths(16), limb_widths(40)
+    ((16,), (14, 13, 13))
+    """
+    count = -(-bits // MAX_LIMB_BITS)
+    width, wider = divmod(bits, count)
+    return (width + 1,) * wider + (width,) * (count - wider)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows that one group of fraction trees covers.
+
+    Args:
+        first: its first row.
+        rows: how many.
+        row_vars: variables of a row.
+    """
+
+    first: int
+    rows: int
+    row_vars: int
+
+    @property
+    def num_vars(self) -> int:
+        """Variables of the padded chunk, those of the columns first."""
+        return self.row_vars + log2_ceil(self.rows)
+
+    @property
+    def slice(self) -> slice:
+        """Its rows in the table."""
+        return slice(self.first, self.first + self.rows)
+
+
+class Table:
+    """What both kinds of table have; use `DataTable` or `WeightTable`.
+
+    Attributes:
+        bits: b, entries lie in [-2^(b-1), 2^(b-1)).
+        scale: an entry v stands for the real number v / 2^scale.
+        commitment: one 48-byte point per row.
+        version: protocol version, 1.
+        backend: ``"bls12-381/hyrax"``.
+    """
+
+    bits: int
+    scale: int
+    commitment: bytes
+    version: int
+    backend: str
+
+    kind: ClassVar[Literal["data", "weights"]]
+    reason: ClassVar[Reason]
+    """What it means when the rows do not open to what was looked up."""
+
+    def __post_init__(self) -> None:
+        for name in (field.name for field in fields(cast(Any, self)) if field.type == "int"):
+            object.__setattr__(self, name, _natural(name, getattr(self, name)))
+        if not isinstance(self.backend, str):
+            raise InputError(f"backend must be text, got {self.backend!r}")
+        if not isinstance(self.commitment, (bytes, bytearray, memoryview)):
+            raise InputError(f"commitment must be bytes, got {type(self.commitment).__name__}")
+        object.__setattr__(self, "commitment", bytes(self.commitment))
+
+    @property
+    def rows(self) -> int:
+        """Committed rows."""
+        raise NotImplementedError
+
+    @property
+    def row_vars(self) -> int:
+        """Variables of a row: its entries stand on the first 2^row_vars bases."""
+        raise NotImplementedError
+
+    def mask(self, chunk: Chunk) -> NDArray[np.int64]:
+        """1 where a chunk holds entries, 0 at padding: (2^(variables of its rows), 2^row_vars)."""
+        raise NotImplementedError
+
+    def entries(self, chunk: Chunk) -> int:
+        """How many entries a chunk holds: the sum of `mask`."""
+        raise NotImplementedError
+
+    def mask_at(self, chunk: Chunk, point: Point) -> int:
+        """Multilinear extension of `mask`, flat, at a point."""
+        raise NotImplementedError
+
+    @property
+    def limb_widths(self) -> tuple[int, ...]:
+        """Bits of the limbs of an entry plus 2^(b-1)."""
+        return limb_widths(self.bits)
+
+    @property
+    def offset(self) -> int:
+        """2^(b-1): what makes entries non-negative."""
+        return 1 << (self.bits - 1)
+
+    @cached_property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """The rows in pieces of bounded size."""
+        vars_ = max(0, CHUNK_VARS - self.row_vars - log2_ceil(len(self.limb_widths)))
+        step = 1 << vars_
+        return tuple(
+            Chunk(first, min(step, self.rows - first), self.row_vars) for first in range(0, self.rows, step)
+        )
+
+    @cached_property
+    def lookup(self) -> Stack:
+        """Layout of the multiplicities: block ("range", n) is 0 .. 2^n - 1."""
+        widths = sorted(set(self.limb_widths))
+        probe = Stack.build([(("range", n), (1 << n,)) for n in widths], 0)
+        row_bits = max(MIN_ROW_BITS, (probe.num_vars + 1) // 2)
+        return Stack.build([(("range", n), (1 << n,)) for n in widths], row_bits)
+
+    def validate(self) -> None:
+        """Check every field.
+
+        Raises:
+            InputError: The first field that is not acceptable, with what is expected.
+        """
+        if self.version != VERSION:
+            raise InputError(f"version must be {VERSION}, got {self.version}")
+        if self.backend != BACKEND:
+            raise InputError(f"backend must be {BACKEND!r}, got {self.backend!r}")
+        between("bits", self.bits, 2, _MAX_BITS[self.kind])
+        between("scale", self.scale, 0, self.bits - 1)
+        self._check_shape()
+        expected = self.rows * POINT_BYTES
+        if len(self.commitment) != expected:
+            raise InputError(
+                f"commitment must be {expected} bytes for {self.rows} rows, got {len(self.commitment)}"
+            )
+
+    def _check_shape(self) -> None:
+        raise NotImplementedError
+
+    def canonical_bytes(self) -> bytes:
+        """The encoding that proofs bind: injective, every field with its length in front.
+
+        The kind, then the fields in their order; integers are little-endian without leading zeros.
+        """
+        parts: list[bytes] = [_DOMAIN, self.kind.encode()]
+        for _, value in self._values():
+            if isinstance(value, tuple):
+                parts += [_encode(len(value)), *map(_encode, value)]
+            elif isinstance(value, (int, bool)):
+                parts.append(_encode(int(value)))
+            else:
+                parts.append(value.encode() if isinstance(value, str) else value)
+        return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
+
+    def _values(self) -> Iterator[tuple[str, Any]]:
+        for field in fields(cast(Any, self)):
+            yield field.name, getattr(self, field.name)
+
+    def digest(self) -> bytes:
+        """SHA-256 of `canonical_bytes`."""
+        return hashlib.sha256(self.canonical_bytes()).digest()
+
+    def to_json(self) -> str:
+        """Text that `from_json` reads back to an equal table."""
+        return table_json.dump(self.kind, dict(self._values()))
+
+    @staticmethod
+    def from_json(text: str | bytes) -> DataTable | WeightTable:
+        """Read what `to_json` wrote, of either kind; strict, but without `validate`.
+
+        Raises:
+            FormatError: Not JSON, an unknown, missing or repeated key, a wrong type, a float.
+        """
+        return table_json.build({"data": DataTable, "weights": WeightTable}, text)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_json` to a file, whole or not at all."""
+        write_whole(path, self.to_json().encode())
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> DataTable | WeightTable:
+        """Read a file that `save` wrote.
+
+        Raises:
+            FormatError: The file is no table.
+            OSError: The file cannot be read.
+        """
+        return Table.from_json(table_json.read_limited(path))
+
+
+@dataclass(frozen=True)
+class DataTable(Table):
+    """Records that runs train on: one row each, features, then labels.
+
+    Args:
+        bits: q_f, entries lie in [-2^(q_f-1), 2^(q_f-1)).
+        scale: f, bits behind the point.
+        commitment: one 48-byte point per record.
+        features: d_0.
+        outputs: d_L.
+    """
+
+    bits: int
+    scale: int
+    commitment: bytes
+    features: int
+    outputs: int
+    version: int = VERSION
+    backend: str = BACKEND
+
+    kind = "data"
+    reason = Reason.DATA
+
+    @property
+    def rows(self) -> int:
+        """Number of records."""
+        return len(self.commitment) // POINT_BYTES
+
+    @property
+    def columns(self) -> int:
+        """Numbers of one record."""
+        return self.features + self.outputs
+
+    @property
+    def row_vars(self) -> int:
+        """Variables of a record."""
+        return log2_ceil(self.columns)
+
+    def mask(self, chunk: Chunk) -> NDArray[np.int64]:
+        out = np.zeros((1 << log2_ceil(chunk.rows), 1 << self.row_vars), dtype=np.int64)
+        out[: chunk.rows, : self.columns] = 1
+        return out
+
+    def entries(self, chunk: Chunk) -> int:
+        return chunk.rows * self.columns
+
+    def mask_at(self, chunk: Chunk, point: Point) -> int:
+        columns, rows = point[: self.row_vars], point[self.row_vars :]
+        return prefix(columns, self.columns) * prefix(rows, chunk.rows) % R
+
+    def _check_shape(self) -> None:
+        between("features", self.features, 1, _MAX_WIDTH)
+        between("outputs", self.outputs, 1, _MAX_WIDTH)
+        between("features + outputs", self.columns, 2, 1 << MAX_ROW_BITS)
+        between("records", self.rows, 1, _MAX_RECORDS)
+
+
+@dataclass(frozen=True)
+class WeightTable(Table):
+    """Weights that runs start from, laid out in rows like every state of the weights.
+
+    Args:
+        bits: b, weights lie in [-2^(b-1), 2^(b-1)).
+        scale: w, bits behind the point.
+        commitment: one 48-byte point per row of `zkdl.protocol.layout.weight_rows`.
+        widths: (d_0, ..., d_L).
+        bias: whether every layer has a bias.
+        row_bits: a row has 2^row_bits entries; runs that start from the table take it over.
+    """
+
+    bits: int
+    scale: int
+    commitment: bytes
+    widths: tuple[int, ...]
+    bias: bool
+    row_bits: int
+    version: int = VERSION
+    backend: str = BACKEND
+
+    kind = "weights"
+    reason = Reason.WEIGHTS
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.widths, Sequence) or isinstance(self.widths, (str, bytes)):
+            raise InputError(f"widths must be a sequence of integers, got {self.widths!r}")
+        object.__setattr__(self, "widths", tuple(_natural("widths", width) for width in self.widths))
+        if not isinstance(self.bias, bool):
+            raise InputError(f"bias must be a bool, got {self.bias!r}")
+
+    @property
+    def row_vars(self) -> int:
+        """row_bits."""
+        return self.row_bits
+
+    @property
+    def rows(self) -> int:
+        """Rows in which the weights are committed."""
+        return len(self._layout.live_rows)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum((a + self.bias) * b for a, b in zip(self.widths, self.widths[1:], strict=False))
+
+    @cached_property
+    def _layout(self) -> Stack:
+        return weight_stack(self.widths, self.bias, self.row_bits)
+
+    def mask(self, chunk: Chunk) -> NDArray[np.int64]:
+        width = 1 << self.row_bits
+        starts = self._layout.live_rows[chunk.slice] * width
+        out = np.zeros((1 << log2_ceil(chunk.rows), width), dtype=np.int64)
+        for block in self._layout.blocks:
+            end, fast_vars = block.offset + block.size, block.axis_vars[-1]
+            fan_in = block.shape[0] if len(block.shape) == 2 else 1
+            first, last = np.searchsorted(starts, [block.offset // width * width, end])
+            for row in range(first, last):
+                start = int(starts[row])
+                entry = np.arange(max(start, block.offset), min(start + width, end))
+                slow, fast = np.divmod(entry - block.offset, 1 << fast_vars)
+                out[row, entry - start] = (slow < fan_in) & (fast < block.shape[-1])
+        return out
+
+    def entries(self, chunk: Chunk) -> int:
+        return int(self.mask(chunk).sum())
+
+    def mask_at(self, chunk: Chunk, point: Point) -> int:
+        columns = za.multilinear.eq_table(list(point[: self.row_bits]))
+        rows = za.multilinear.eq_table(list(point[self.row_bits :]))
+        (value,) = za.Fr.to_ints(za.Fr.inner(za.multilinear.matvec(self.mask(chunk), columns), rows))
+        return int(value)
+
+    def _check_shape(self) -> None:
+        if not 2 <= len(self.widths) <= _MAX_LAYERS + 1:
+            raise InputError(f"widths must name 2 to {_MAX_LAYERS + 1} layers, got {len(self.widths)}")
+        for width in self.widths:
+            between("widths", width, 1, _MAX_WIDTH)
+        between("row_bits", self.row_bits, MIN_ROW_BITS, MAX_ROW_BITS)
+        # The cheap bound first, so that a short file cannot ask for a long computation.
+        points = len(self.commitment) // POINT_BYTES
+        if self.parameters > points << self.row_bits:
+            raise InputError(
+                f"commitment must hold one {POINT_BYTES}-byte point per row of {self.parameters} weights "
+                f"(rows of {1 << self.row_bits}), got {len(self.commitment)} bytes"
+            )
+
+
+def _natural(name: str, value: object) -> int:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < 0:
+        raise InputError(f"{name} must be a non-negative integer, got {value!r}")
+    return int(value)
+
+
+def between(name: str, value: int, low: int, high: int) -> None:
+    """Refuse a field outside [low, high]."""
+    if not low <= value <= high:
+        raise InputError(f"{name} must be between {low} and {high}, got {value}")
+
+
+def _encode(value: int) -> bytes:
+    return value.to_bytes((value.bit_length() + 7) // 8, "little")
