@@ -265,17 +265,36 @@ def _answer(
 @app.command("inspect")
 def _inspect(
     release: Annotated[Path, typer.Argument(metavar="RELEASE.dpk", help="A release file.")],
+    html: Annotated[Path | None, typer.Option(help="Write a page for a browser to this file.")] = None,
+    queries: Annotated[
+        Path | None, typer.Option(help="With --html: queries (.npy) whose answers the page shows.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show what a release promises and everything public inside it."""
     with _reporting():
-        summary = {**_summary(dpkit.load(release)), "bytes": release.stat().st_size}
+        if queries is not None and html is None:
+            raise ArgumentError("--queries goes with --html: name the page to write")
+        loaded = dpkit.load(release)
+        summary = {**_summary(loaded), "bytes": release.stat().st_size}
+        if html is not None:
+            _write_page(loaded, release, html, queries)
+            if not as_json:
+                _print(f"{html}: {html.stat().st_size} bytes")
+                return
         if as_json:
             _print(json.dumps(summary))
             return
         width = max(map(len, summary))
         for name, value in summary.items():
             _print(f"{name:<{width}}  {value}")
+
+
+def _write_page(release: Any, path: Path, html: Path, queries: Path | None) -> None:
+    from dpkit._inspection import release_page
+
+    points = None if queries is None else _load_points(queries, "queries")
+    write_atomically(html, release_page(release, path.name, path.stat().st_size, points).data())
 
 
 def _summary(release: Any) -> dict[str, Any]:

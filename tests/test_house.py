@@ -223,6 +223,18 @@ def test_packages_do_not_load_each_other(package):
     assert set(loaded) <= {"dpkit", "dpkit._version"}, f"import {package} loads {loaded}"
 
 
+def test_zkdl_borrows_from_dpkit_nothing_but_pages_and_the_version():
+    borrowed = {
+        target
+        for path in sources("zkdl")
+        for target, _ in imports(path)
+        if target.split(".")[0] == "dpkit" and target.split(".")[1:2] not in (["_page"], ["_version"])
+    }
+    assert borrowed == set()
+    outside = [n for n in probe("dpkit._page")[2] if n.split(".")[0] in ("numpy", "numba", "zkdl")]
+    assert outside == [], "pages are made with the standard library alone"
+
+
 def test_verifier_loads_neither_prover_nor_training():
     loaded = [n for n in probe("zkdl.verifier")[2] if n.startswith(("zkdl.prover", "zkdl.training"))]
     assert loaded == [], "zkdl/__init__.py must hand these names on lazily (module __getattr__)"

@@ -1,0 +1,176 @@
+"""Pages in a real browser: nothing fetched, nothing complained of, readable on a phone and in the dark."""
+
+import numpy as np
+import pytest
+
+import dpkit
+from dpkit._inspection import release_page
+from tests.pages import browser
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(browser.missing() is not None, reason=browser.missing() or "a browser is here"),
+]
+
+# Every text with its colour and the colour behind it; marks and lines of plots too.
+COLOURS = """
+const rgb = c => { const n = (c.match(/[0-9.]+/g) || [0, 0, 0, 0]).map(Number);
+  return n.length > 3 && n[3] === 0 ? null : n; };
+const behind = e => { for (; e; e = e.parentElement) {
+  const c = rgb(getComputedStyle(e).backgroundColor); if (c) return c; } return [255, 255, 255]; };
+const out = [];
+for (const e of document.querySelectorAll('body *')) {
+  const own = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+  const style = getComputedStyle(e), back = behind(e), svg = e instanceof SVGElement;
+  if (svg && ['title', 'desc'].includes(e.tagName)) continue;
+  const ink = rgb(svg ? style.fill : style.color);
+  if (own) out.push([ink, back, 'text', e.tagName + ' ' + e.textContent.slice(0, 40)]);
+  if (svg && e.matches('.line')) out.push([rgb(style.stroke), back, 'drawing', e.getAttribute('class')]);
+  if (svg && e.matches('.mark, .bar')) out.push([rgb(style.fill), back, 'drawing', e.getAttribute('class')]);
+}
+return out;
+"""
+FOCUSABLE = """
+return [...document.querySelectorAll('a[href], button, summary, [tabindex="0"]')]
+  .filter(e => !e.closest('details:not([open])') || e.tagName === 'SUMMARY')
+  .map(e => e.outerHTML.slice(0, 120));
+"""
+FOCUSED = """
+const e = document.activeElement, box = e.getBoundingClientRect(), style = getComputedStyle(e);
+return [e.outerHTML.slice(0, 120), style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
+        box.right > 0 && box.bottom > 0 && box.top < innerHeight];
+"""
+WIDER = """
+return [...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, .skip')
+  && e.getBoundingClientRect().right > innerWidth + 0.5).map(e => e.outerHTML.slice(0, 120));
+"""
+
+
+def luminance(colour):
+    channels = [c / 255 for c in colour[:3]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    """The ratio of WCAG 2.2: 4.5 is asked of text, 3 of drawings."""
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_of_known_colours():
+    assert contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21.0)
+    assert contrast((119, 119, 119), (255, 255, 255)) == pytest.approx(4.48, abs=0.01)
+
+
+def release_pages(folder):
+    X = np.random.default_rng(0).uniform(size=(500, 2))
+    made = {
+        "kde": dpkit.KDE(X, features=256, delta=1e-6, bounds=(0, 1)),
+        "distance": dpkit.DistanceSum(X, bounds=(0, 1)),
+    }
+    for name, release in made.items():
+        page = release_page(release, f"{name} <b>&lt; {'long' * 30}.dpk", 4321, X[:40])
+        yield _write(folder / f"{name}.html", page.data())
+
+
+def _write(path, data):
+    path.write_bytes(data)
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    window = browser.Browser()
+    yield window
+    window.close()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    return list(release_pages(folder))
+
+
+def test_nothing_is_fetched_and_nothing_complained_of(chromium, pages):
+    for page in pages:
+        assert page.stat().st_size < 1 << 20
+        chromium.open(page)
+        assert chromium.fetched() == [page.resolve().as_uri()]
+        assert chromium.complaints() == []
+        assert chromium.run("return document.scripts.length") == 0
+
+
+def test_the_checks_bite(chromium, tmp_path):
+    bad = _write(
+        tmp_path / "bad.html",
+        b"<body><p style='width:900px;color:#999;background:#aaa'>x</p><img src='missing.png'>",
+    )
+    chromium.open(bad, width=360)
+    assert len(chromium.fetched()) == 2
+    assert chromium.complaints()
+    assert chromium.run("return document.documentElement.scrollWidth") > 360
+    assert any(contrast(ink, back) < 4.5 for ink, back, _, _ in chromium.run(COLOURS))
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_no_width_needs_sideways_scrolling(chromium, pages, width):
+    for page in pages:
+        chromium.open(page, width=width)
+        assert chromium.run("return innerWidth") == width
+        assert chromium.run("return document.documentElement.scrollWidth") <= width
+        assert chromium.run(WIDER) == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_everything_can_be_read_in_light_and_in_dark(chromium, pages, dark):
+    for page in pages:
+        chromium.open(page, dark=dark)
+        found = chromium.run(COLOURS)
+        assert len(found) > 50
+        backs = {luminance(back) for _, back, _, _ in found}
+        assert all(back < 0.1 if dark else back > 0.7 for back in backs)
+        least = {"text": 4.5, "drawing": 3.0}
+        weak = [
+            (what, round(contrast(ink, back), 2))
+            for ink, back, kind, what in found
+            if contrast(ink, back) < least[kind]
+        ]
+        assert weak == []
+
+
+def test_the_keyboard_reaches_everything_in_order(chromium, pages):
+    from selenium.webdriver.common.keys import Keys
+
+    for page in pages:
+        chromium.open(page)
+        wanted = chromium.run(FOCUSABLE)
+        assert "skip" in wanted[0]
+        seen = []
+        for _ in wanted:
+            chromium.press(Keys.TAB)
+            what, outlined, visible = chromium.run(FOCUSED)
+            assert outlined, f"no outline: {what}"
+            assert visible, f"focus is out of sight: {what}"
+            seen.append(what)
+        assert seen == wanted
+
+
+def test_plots_have_names_and_tables_have_heads(chromium, pages):
+    for page in pages:
+        chromium.open(page)
+        unnamed = chromium.run(
+            "return [...document.querySelectorAll('svg[role=img]')].filter("
+            "s => !s.getAttribute('aria-labelledby').split(' ')"
+            ".every(i => document.getElementById(i)?.textContent.length > 3)).length"
+        )
+        assert unnamed == 0
+        twice = chromium.run(
+            "const ids = [...document.querySelectorAll('[id]')].map(e => e.id);"
+            "return ids.filter((i, k) => ids.indexOf(i) !== k)"
+        )
+        assert twice == []
+        assert chromium.run(
+            "return [...document.querySelectorAll('nav a, .skip')]"
+            ".every(a => document.querySelector(a.getAttribute('href')))"
+        )
