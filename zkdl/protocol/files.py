@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-__all__ = ["write_whole"]
+from zkdl.errors import InputError
+
+__all__ = ["write_together", "write_whole"]
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes, mode: int = 0o666) -> None:
@@ -51,3 +55,38 @@ def write_whole(path: str | os.PathLike[str], data: bytes, mode: int = 0o666) ->
         if isinstance(error, OSError) and error.errno is not None:
             raise type(error)(error.errno, error.strerror, str(path)) from None
         raise
+
+
+def write_together(
+    directory: str | os.PathLike[str], files: Mapping[str, Callable[[Path], None]], what: str = "out"
+) -> None:
+    """Write some files to a directory, all of them or none.
+
+    A new directory appears complete or not at all. In an existing one, which may hold other files, each file
+    is replaced whole, in the order given and only after all were written.
+
+    Args:
+        directory: Where to write.
+        files: By name, what writes the file to the path that it is given.
+        what: What errors call the directory.
+
+    Raises:
+        InputError: ``directory`` is a file.
+        OSError: Something could not be written.
+    """
+    target = Path(os.path.abspath(directory))
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{what} must be a directory, but {os.fspath(directory)} is a file")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = target.with_name(f".{target.name[:64]}.{secrets.token_hex(8)}.tmp")
+    staging.mkdir(mode=0o777)
+    try:
+        for name, write in files.items():
+            write(staging / name)
+        if not target.exists():
+            staging.rename(target)
+            return
+        for name in files:
+            (staging / name).replace(target / name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
