@@ -17,9 +17,9 @@ from zkdl.console import peak_rss_bytes
 from zkdl.protocol.instance import Instance, RangeArgument
 from zkdl.protocol.report import report
 from zkdl.protocol.statement import Statement
+from zkdl.training.fast import FastTrainer
 from zkdl.training.fit import Progress
 from zkdl.training.run import train
-from zkdl.training.trainer import Trainer
 
 __all__ = ["Estimate", "estimate"]
 
@@ -136,7 +136,7 @@ def _check_seconds(statement: Statement) -> float:
     x = rng.integers(0, 1 << statement.settings.activation_scale, shape)
     y = np.zeros((statement.batch_size, statement.widths[-1]), dtype=np.int64)
     start = time.perf_counter()
-    trainer = Trainer(
+    trainer = FastTrainer(
         statement.widths, statement.bias, statement.settings, statement.mu, statement.initial_seed
     )
     ready = time.perf_counter()

@@ -67,7 +67,8 @@ def initial_weights(
         fan_in, fan_out = widths[layer - 1], widths[layer]
         bound = initial_bound(fan_in, settings)
         draws = integers(_DOMAIN, (seed, layer, fan_in, fan_out), fan_in * fan_out, 2 * bound + 1)
-        weights.append((draws - bound).reshape(fan_in, fan_out))
+        draws -= bound
+        weights.append(draws.reshape(fan_in, fan_out))
     return weights, biases
 
 

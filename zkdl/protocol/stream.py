@@ -56,13 +56,15 @@ def integers(domain: bytes, key: tuple[int, ...], count: int, bound: int) -> NDA
     """
     keep_below = (1 << 64) // bound * bound
     out = np.empty(count, dtype=np.int64)
+    places = out.view(np.uint64)
     filled = index = 0
     while filled < count:
         block = _block(domain, key, index, _BLOCK_WORDS)
-        if keep_below < 1 << 64:
+        # Hardly ever is a word skipped, so look before copying.
+        if keep_below < 1 << 64 and block.max() >= keep_below:
             block = block[block < np.uint64(keep_below)]
         taken = min(len(block), count - filled)
-        out[filled : filled + taken] = (block[:taken] % np.uint64(bound)).astype(np.int64)
+        np.remainder(block[:taken], np.uint64(bound), out=places[filled : filled + taken])
         filled += taken
         index += 1
     return out
