@@ -43,3 +43,6 @@ LimbBits = Annotated[int | None, typer.Option(help="Width of the limbs of a rema
 RangeOption = Annotated[Ranges, typer.Option(help="Range argument.")]
 BackendOption = Annotated[Backend, typer.Option(help="Where arithmetic runs.")]
 Threads = Annotated[int | None, typer.Option(help="Threads [default: one per processor].")]
+MemoryLimit = Annotated[
+    str | None, typer.Option(help="Refuse beyond this, e.g. 12G, or 'none' [default: what is available].")
+]

@@ -18,6 +18,7 @@ from zkdl.cli.options import (
     Backend,
     BackendOption,
     Json,
+    MemoryLimit,
     RangeOption,
     Ranges,
     Threads,
@@ -33,9 +34,10 @@ def prove(
     ranges: RangeOption = Ranges.lookup,
     backend: BackendOption = Backend.auto,
     threads: Threads = None,
+    memory_limit: MemoryLimit = None,
     as_json: Json = False,
 ) -> None:
-    """Prove that a run was trained exactly as its statement says."""
+    """Prove that a run was trained exactly as its statement says; exit 3 if memory will not do."""
     with console.guard():
         start = time.perf_counter()
         target = run / PROOF if out is None else out
@@ -43,14 +45,18 @@ def prove(
         from zkdl.training import Witness
 
         statement = Statement.load(run / STATEMENT)
-        witness = Witness.load(run / WITNESS)
+        statement.validate()
         check_file(target)
         choose_backend(backend, threads)
         from zkdl.arithmetic import get_backend
         from zkdl.prover import prove as make_proof
+        from zkdl.prover.memory import check_memory, parse_limit
 
+        limit = None if memory_limit is None else parse_limit(memory_limit)
+        check_memory(statement, ranges.value, limit)
+        witness = Witness.load(run / WITNESS)
         with console.progress_bar() as progress:
-            proof = make_proof(statement, witness, ranges=ranges.value, progress=progress)
+            proof = make_proof(statement, witness, ranges=ranges.value, progress=progress, memory_limit=limit)
         proof.save(target)
         seconds = time.perf_counter() - start
         summary = {

@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+from zkdl.arithmetic import get_backend
 from zkdl.errors import InputError, ResourceError
 from zkdl.protocol.statement import Statement
 from zkdl.prover.footprint import peak_bytes
@@ -29,17 +30,17 @@ def shown(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 1 << 30 else f"{size / 2**20:.0f} MiB"
 
 
-def parse_limit(text: str) -> int | None:
-    """Read a limit: bytes, or a number with K, M, G or T (powers of 1024); ``none`` for no limit.
+def parse_limit(text: str) -> int:
+    """Read a limit: bytes, or a number with K, M, G or T (powers of 1024); ``none`` is 0, no limit.
 
     Raises:
         InputError: anything else.
 
     >>> parse_limit("1.5G"), parse_limit("none")
-    (1610612736, None)
+    (1610612736, 0)
     """
     if text.strip().lower() in ("none", "0"):
-        return None
+        return 0
     match = _TEXT.fullmatch(text)
     limit = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
     if limit < 1:
@@ -137,11 +138,14 @@ def check_memory(statement: Statement, ranges: str, limit: int | None = None) ->
     if limit is not None and limit < 0:
         raise InputError(f"memory_limit must be a number of bytes, 0 for no limit, got {limit}")
     by_phase = peak_bytes(statement, ranges)
+    if get_backend() != "cpu":
+        # Tables of field elements live on the device, which refuses by itself.
+        by_phase = {name: by_phase[name] for name in ("witness", "tensors")}
     phase = max(by_phase, key=lambda name: by_phase[name])
     peak = by_phase[phase]
     what = "the limit is"
     if limit is None and (text := os.environ.get(VARIABLE)):
-        limit, what = parse_limit(text) or 0, f"{VARIABLE} is"
+        limit, what = parse_limit(text), f"{VARIABLE} is"
     if limit is None:
         limit, what = available_bytes() + _resident(), "this machine has"
     if limit and peak > limit:
