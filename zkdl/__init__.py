@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from zkdl.protocol.statement import Statement
     from zkdl.prover.prove import prove
     from zkdl.training import Run, Witness, export, train
+    from zkdl.verifier.chain import verify_chain
     from zkdl.verifier.verify import verify
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "prove",
     "train",
     "verify",
+    "verify_chain",
 ]
 
 # Names are looked up on first use, so that `import zkdl` stays fast and loads no kernels.
@@ -68,6 +70,7 @@ _HOMES = {
     "export": "zkdl.training",
     "train": "zkdl.training",
     "verify": "zkdl.verifier",
+    "verify_chain": "zkdl.verifier",
 }
 _MODULES = ("arithmetic", "errors", "protocol", "prover", "training", "verifier")
 

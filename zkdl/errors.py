@@ -133,6 +133,10 @@ class Reason(StrEnum):
     """A proof that one committed value is the product of two others fails."""
     EQUALITY = "equality"
     """A proof that commitments hide equal values fails."""
+    INITIAL = "initial"
+    """The initial weights rest on a commitment that nothing presented here vouches for."""
+    CHAIN = "chain"
+    """Two statements in a row do not fit: one does not start where the other ended."""
     OPENING = "opening"
     """A commitment does not open to the claimed evaluation."""
     SETTINGS_REFUSED = "settings-refused"
@@ -144,6 +148,7 @@ class ProofRejected(ZkdlError):
 
     Attributes:
         reason: A stable short code (`Reason`); it is a `str`.
+        position: In a chain of proofs, which one is not accepted, counted from 0; else None.
 
     Example:
         >>> error = ProofRejected(Reason.OPENING, "row opening 3 does not fit")
@@ -153,5 +158,6 @@ class ProofRejected(ZkdlError):
 
     def __init__(self, reason: Reason | str, message: str = "") -> None:
         self.reason = Reason(reason)
+        self.position: int | None = None
         self.detail = message
         super().__init__(f"{self.reason}: {message}" if message else str(self.reason))

@@ -100,7 +100,7 @@ class Channel(Protocol):
         """Send commitments to rows of integers."""
 
     def known_rows(self, name: str) -> Rows:
-        """Rows whose commitments are part of the statement: ``"data"`` or ``"final"``."""
+        """Rows whose commitments are part of the statement: ``"data"``, ``"final"`` or ``"initial"``."""
 
     def combine(self, rows: Rows, weights: Array) -> Vector:
         """The combination sum_i weights_i row_i, weights of shape (rows, 4)."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from zkdl import arithmetic as za
 from zkdl.protocol.channel import Handle
 from zkdl.protocol.instance import Instance
 from zkdl.protocol.layout import BlockName, Stack
-from zkdl.protocol.publics import Point, eq, eq_index
+from zkdl.protocol.publics import Point, eq, eq_index, prefix_eq
 from zkdl.protocol.transcript import FR_MODULUS as R
 
 Array = NDArray[np.uint64]
@@ -26,20 +27,45 @@ Array = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class BlockPart:
-    """coef * block(point), for one block of the polynomial ``poly``, or all of it (None)."""
+    """coef * block(point), for one block of the polynomial ``poly``, or all of it (None).
+
+    ``real`` gives (variables, entries) of each axis, the fastest first, where entries beyond the real ones
+    must not count: of a block whose padding nobody has proved to be zero.
+    """
 
     poly: str
     block: BlockName | None
     coef: int
     point: tuple[int, ...]
+    real: tuple[tuple[int, int], ...] | None = None
 
-    def evaluate(self, stack: Stack, rho: Point, cache: dict[tuple[int, ...], int]) -> int:
-        """MLE of the weights at ``rho``; ``cache`` keeps eq(point, rho) between parts."""
+    def weights(self, table: Array) -> Array:
+        """The weights of the block's entries up to coef, from the table eq(point, .) of shape (n, 4)."""
+        if self.real is None:
+            return table
+        shape = (*(1 << vars_ for vars_, _ in reversed(self.real)), 4)
+        inside = tuple(slice(count) for _, count in reversed(self.real))
+        out = np.zeros_like(table)
+        out.reshape(shape)[inside] = table.reshape(shape)[inside]
+        return out
+
+    def evaluate(self, stack: Stack, rho: Point, cache: dict[tuple[Any, ...], int]) -> int:
+        """MLE of the weights at ``rho``; ``cache`` keeps what parts at one point share."""
         n = len(self.point)
-        if self.point not in cache:
-            cache[self.point] = eq(self.point, rho[:n])
+        if (self.point, self.real) not in cache:
+            cache[self.point, self.real] = self._evaluate(rho)
         address = 0 if self.block is None else stack.block(self.block).offset >> n
-        return self.coef * cache[self.point] % R * eq_index(rho[n:], address) % R
+        return self.coef * cache[self.point, self.real] % R * eq_index(rho[n:], address) % R
+
+    def _evaluate(self, rho: Point) -> int:
+        if self.real is None:
+            return eq(self.point, rho[: len(self.point)])
+        out, at = 1, 0
+        for vars_, count in self.real:
+            axis = slice(at, at + vars_)
+            out = out * prefix_eq(self.point[axis], rho[axis], count) % R
+            at += vars_
+        return out
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class Instance:
 
     def stack(self, poly: str) -> Stack:
         """The layout of a committed polynomial other than the data."""
-        if poly not in ("cells", "bits", "multiplicities", "final"):
+        if poly not in ("cells", "bits", "multiplicities", "final", "initial"):
             raise ValueError(f"no stack is called {poly!r}")
         return getattr(self, poly)
 
@@ -121,6 +121,21 @@ class Instance:
     def final(self) -> Stack:
         """Layout of the committed difference W_T - W_0."""
         return weight_stack(self.widths, self.statement.bias, self.statement.row_bits)
+
+    @property
+    def commits_initial(self) -> bool:
+        """Whether part of the initial weights is committed."""
+        return bool(self.statement.initial_commitment)
+
+    @property
+    def initial(self) -> Stack:
+        """Layout of what is committed of the initial weights: that of the final difference."""
+        return self.final
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Polynomials whose commitments are part of the statement."""
+        return ("data", "final", "initial") if self.commits_initial else ("data", "final")
 
     @property
     def data_columns(self) -> int:
@@ -138,8 +153,8 @@ class Instance:
         return self.statement.row_bits + log2_ceil(len(self.used_records))
 
     @cached_property
-    def initial(self) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
-        """W_0 and the initial biases, from the public seed."""
+    def base(self) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+        """The public part of W_0 and of the initial biases, from the seed."""
         s = self.statement
         return initial_weights(s.initial_seed, self.widths, s.bias, s.settings)
 

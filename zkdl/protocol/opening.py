@@ -9,6 +9,7 @@ coordinates and an inner-product argument settles the rest.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from zkdl import arithmetic as za
 from zkdl.errors import Reason
@@ -25,10 +26,11 @@ from zkdl.protocol.work import Work
 
 def groups(instance: Instance) -> tuple[tuple[Reason, tuple[str, ...]], ...]:
     """Polynomials that share one inner product, and what its failure means."""
+    weights = ("final", "initial") if instance.commits_initial else ("final",)
     return (
         (Reason.OPENING, ("cells", instance.range_poly)),
         (Reason.DATA, ("data",)),
-        (Reason.WEIGHTS, ("final",)),
+        (Reason.WEIGHTS, weights),
     )
 
 
@@ -44,7 +46,7 @@ def _weights_at(
     row_bits = instance.statement.row_bits
     eq_columns = za.multilinear.eq_table(point[:row_bits])
     eq_rows = za.multilinear.eq_table(point[row_bits : instance.data_vars])
-    caches: dict[str, dict[tuple[int, ...], int]] = {poly: {} for poly in polys}
+    caches: dict[str, dict[tuple[Any, ...], int]] = {poly: {} for poly in polys}
     out = dict.fromkeys(polys, 0)
     for power, parts in entries:
         for part in parts:

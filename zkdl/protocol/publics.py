@@ -56,6 +56,25 @@ def prefix(point: Point, count: int) -> int:
     return out % R
 
 
+def prefix_eq(a: Point, b: Point, count: int) -> int:
+    """Sum of eq(a, i) eq(b, i) over i < count: eq(a, .) cut off at count, as a polynomial, at b.
+
+    >>> [prefix_eq([i & 1, i >> 1], [1, 0], 2) for i in range(4)], prefix_eq([0, 1], [0, 1], 2)
+    ([0, 1, 0, 0], 0)
+    """
+    if count >= 1 << len(a):
+        return eq(a, b)
+    out, run = 0, 1
+    for k in reversed(range(len(a))):
+        zero = (1 - a[k]) * (1 - b[k]) % R
+        if (count >> k) & 1:
+            out += run * zero % R * eq(a[:k], b[:k])
+            run = run * a[k] % R * b[k] % R
+        else:
+            run = run * zero % R
+    return out % R
+
+
 def less_than(a: Point, b: Point) -> int:
     """Multilinear extension of [index(a) < index(b)].
 

@@ -30,7 +30,7 @@ def run(ch: Channel, instance: Instance, work: Work | None) -> None:
     ch.absorb("statement", instance.statement.canonical_bytes())
     ch.absorb("ranges", instance.ranges.encode())
     ch.section(Section.COMMITMENTS)
-    rows = {"data": ch.known_rows("data"), "final": ch.known_rows("final")}
+    rows = {name: ch.known_rows(name) for name in instance.known}
     for poly in ("cells", instance.range_poly):
         count = len(instance.stack(poly).live_rows)
         rows[poly] = ch.rows(poly, count, lambda poly=poly: work.rows(poly))  # type: ignore[union-attr,misc]

@@ -6,7 +6,8 @@ W_l at step t is W_0 - mu sum_{s < t} A_{l-1}(s)^T G_l(s), exactly. As multiline
 
 and the committed difference W_T - W_0 is the same sum without LT. The claims left by the matrix
 products and the claim on the final difference at a random point are combined in one sumcheck of
-degree three over (b, s).
+degree three over (b, s). W_0 is public, or a public base plus committed entries: of the latter one
+value is claimed, the same combination of evaluations as of the base.
 """
 
 from __future__ import annotations
@@ -100,18 +101,45 @@ def _final_functionals(instance: Instance, y: list[int], rho: list[int]) -> list
     return out
 
 
+def _initial_functional(
+    instance: Instance, powers: list[int], y: list[int], rho: list[int]
+) -> tuple[list[Part], int]:
+    """What is committed of W_0 at (rho, y), then at (y, rho), then of the biases, combined with ``powers``.
+
+    Padding does not count: a handed-on commitment is only trusted for the entries that are weights.
+    """
+    vars_, d, last = instance.width_vars, instance.widths, instance.num_layers
+    coefs = iter(powers)
+
+    def part(name: str, layer: int, rows: list[int]) -> Part:
+        columns = y if rows is rho else rho
+        point = (*columns[: vars_[layer]], *rows[: vars_[layer - 1]])
+        real = ((vars_[layer], d[layer]), (vars_[layer - 1], d[layer - 1]))
+        return BlockPart("initial", (name, layer), next(coefs), point, real)
+
+    parts = [part("weight", k, rho) for k in range(1, last + 1)]
+    parts += [part("weight", k, y) for k in range(2, last + 1)]
+    if instance.statement.bias:
+        parts += [
+            BlockPart("initial", ("bias", k), next(coefs), tuple(y[: vars_[k]]), ((vars_[k], d[k]),))
+            for k in range(1, last + 1)
+        ]
+    return parts, 0
+
+
 def update(
     ch: Ledger, instance: Instance, claims: Claims, matmul: MatmulPoints, work: Work | None
 ) -> UpdatePoints:
     """Prove the updates; leaves claims on A and G at sigma.
 
-    *Transcript*: the final differences at (rho, y); the combination; the rounds; four families of
-    evaluations; the relation that closes the sumcheck.
+    *Transcript*: the final differences at (rho, y); the combination; what it takes of committed initial
+    weights, if there are any; the rounds; four families of evaluations; the relation that closes the
+    sumcheck.
     """
     ch.section(Section.UPDATE)
     last, vars_ = instance.num_layers, instance.width_vars
     y, rho = matmul.y, matmul.rho
-    weights, biases = instance.initial
+    weights, biases = instance.base
     # The committed difference is tested at (rho, y), a random point of two widths.
     ch.note("update/point", 2 * max(vars_))
     final = claimed_scalars(ch, claims, "update/final", _final_functionals(instance, y, rho), work)
@@ -129,6 +157,10 @@ def update(
     handles += final
     p = UpdatePoints(matmul)
     p.powers, claim = random_combination(ch, "update/combine", handles)
+    if instance.commits_initial:
+        functional = _initial_functional(instance, p.powers, y, rho)
+        (started,) = claimed_scalars(ch, claims, "update/initial", [functional], work)
+        claim = claim - started
 
     num_vars = instance.batch_vars + instance.step_vars
     point, end = sumcheck(ch, "update", claim, num_vars, 3, lambda: work.update_rounds(p))  # type: ignore[union-attr]

@@ -78,7 +78,7 @@ def rounds(instance: Instance, slices: Slices, points: MatmulPoints, tensors: Te
     s, last, vars_ = instance.statement, instance.num_layers, instance.width_vars
     steps, step_vars = s.steps, instance.step_vars
     eq_b = za.multilinear.eq_table(points.tau_b)[: s.batch_size]
-    weights, biases = instance.initial
+    weights, biases = tensors.initial
     tables: dict[str, Array] = {}
     terms: list[Term] = []
 

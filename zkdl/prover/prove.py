@@ -16,6 +16,7 @@ from zkdl.protocol.schedule import PROTOCOL, run
 from zkdl.protocol.statement import Statement
 from zkdl.protocol.transcript import Transcript
 from zkdl.prover.channel import ProverChannel, SecretRows
+from zkdl.prover.memory import check_memory
 from zkdl.prover.randomness import OSRandomness, Randomness
 from zkdl.prover.tensors import Tensors
 from zkdl.prover.work import ProverWork
@@ -25,7 +26,7 @@ from zkdl.training.witness import Witness
 Progress = Callable[[str, float], None]
 
 
-class _TimedChannel(ProverChannel):
+class TimedChannel(ProverChannel):
     """Notes when each section starts, and says so."""
 
     def __init__(self, *args: object, progress: Progress | None, **kwargs: object) -> None:
@@ -48,6 +49,7 @@ def prove(
     check_witness: bool = True,
     progress: Progress | None = None,
     randomness: Randomness | None = None,
+    memory_limit: int | None = None,
 ) -> Proof:
     """Prove that the run described by ``statement`` was computed exactly.
 
@@ -59,12 +61,15 @@ def prove(
             the prover goes through the motions whatever the witness: for tests of the verifier.
         progress: called with the name of the phase and the fraction done.
         randomness: source of blinding; the operating system's by default.
+        memory_limit: bytes that this process may reach; by default ``ZKDL_MEMORY_LIMIT`` or what is
+            available. 0 for no limit.
 
     Returns:
         The proof, with ``phases``: seconds by phase.
 
     Raises:
         InputError: an unknown range argument, or a statement that is not acceptable.
+        ResourceError: the proof would take more memory than that; see `zkdl.prover.memory.check_memory`.
         WitnessError: the witness does not satisfy the relation.
 
     *Transcript*: see `zkdl.protocol.schedule.run`.
@@ -73,19 +78,31 @@ def prove(
         raise InputError(f"ranges is {ranges!r}, expected one of {', '.join(map(repr, RANGE_CODES))}")
     start = time.perf_counter()
     statement.validate()
+    check_memory(statement, ranges, memory_limit)
     if progress is not None:
         progress("witness", 0.0)
     if check_witness:
         check_relation(statement, witness)
     instance = Instance(statement, ranges)  # type: ignore[arg-type]
     tensors = Tensors(instance, witness)
-    known = {
-        "data": SecretRows(tensors.data, np.ascontiguousarray(witness.data_blinds[instance.used_records])),
-        "final": SecretRows(instance.final.rows(tensors.tables["final"]), witness.final_blinds),
-    }
-    channel = _TimedChannel(Transcript(PROTOCOL), known, randomness or OSRandomness(), progress=progress)
+    known = known_rows(instance, tensors, witness)
+    channel = TimedChannel(Transcript(PROTOCOL), known, randomness or OSRandomness(), progress=progress)
     run(channel, instance, ProverWork(instance, tensors))
     end = time.perf_counter()
     marks = [("witness", start), *channel.starts, ("end", end)]
     phases = {name: later - at for (name, at), (_, later) in itertools.pairwise(marks)}
     return Proof(encode(ranges, statement.digest(), channel.finished()), phases)
+
+
+def known_rows(instance: Instance, tensors: Tensors, witness: Witness) -> dict[str, SecretRows]:
+    """The rows behind the commitments of the statement, by name."""
+    blinds = {
+        "data": np.ascontiguousarray(witness.data_blinds[instance.used_records]),
+        "final": witness.final_blinds,
+        "initial": witness.initial_blinds,
+    }
+    rows = {
+        name: tensors.data if name == "data" else instance.stack(name).rows(tensors.tables[name])
+        for name in instance.known
+    }
+    return {name: SecretRows(matrix, blinds[name]) for name, matrix in rows.items()}

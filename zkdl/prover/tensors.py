@@ -27,7 +27,8 @@ class Tensors:
     Attributes:
         activations: A_0 .. A_{L-1}, each (T, B, d_l).
         gradients: G_1 .. G_L at index 1 .. L, each (T, B, d_l).
-        tables: flat integers of ``cells``, ``bits`` and ``final``.
+        initial: W_0 and the initial biases, the committed part included.
+        tables: flat integers of ``cells``, ``bits``, ``final`` and, if committed, ``initial``.
         data: the used records, (records, columns).
     """
 
@@ -50,20 +51,31 @@ class Tensors:
         self.gradients.append((rescaled - batch[:, :, features:]) << shift)
 
         cells = self._cell_blocks(witness)
-        final: dict[BlockName, NDArray[np.integer]] = {}
-        for layer in range(1, last + 1):
-            final["weight", layer] = witness.final_difference[layer - 1]
-            if s.bias:
-                final["bias", layer] = witness.bias_difference[layer - 1]
+        self.initial: tuple[list[Integers], list[Integers]] = instance.base
         self.tables: dict[str, NDArray[np.integer]] = {
             "cells": instance.cells.table(cells),
-            "final": instance.final.table(final),
+            "final": self._state(witness.final_difference, witness.bias_difference),
         }
+        if instance.commits_initial:
+            added = (witness.initial_difference, witness.initial_bias_difference)
+            self.tables["initial"] = self._state(*added)
+            self.initial = (
+                [base + more for base, more in zip(instance.base[0], added[0], strict=True)],
+                [base + more for base, more in zip(instance.base[1], added[1], strict=True)],
+            )
         if instance.ranges == "bits":
             self.tables["bits"] = instance.bits.table(self._bit_blocks(cells), np.int8)
         else:
             self.tables["multiplicities"] = self._multiplicities()
         self._eq_cache: dict[tuple[int, ...], Array] = {}
+
+    def _state(self, weights: Sequence[Integers], biases: Sequence[Integers]) -> NDArray[np.integer]:
+        """Weights and biases of all layers as one flat table."""
+        layers = range(1, self.instance.num_layers + 1)
+        values: dict[BlockName, NDArray[np.integer]] = {("weight", k): weights[k - 1] for k in layers}
+        if self.instance.statement.bias:
+            values.update({("bias", k): biases[k - 1] for k in layers})
+        return self.instance.final.table(values)
 
     def _cell_blocks(self, witness: Witness) -> dict[BlockName, NDArray[np.integer]]:
         settings = self.instance.statement.settings
@@ -153,6 +165,6 @@ class Tensors:
             else:
                 place = self.block_slice(part.poly, part.block, 1 << len(part.point))
                 entries = self.tables[part.poly][place]
-                value = za.multilinear.inner_int(entries, self.eq_table(part.point))
+                value = za.multilinear.inner_int(entries, part.weights(self.eq_table(part.point)))
             total += part.coef * int(value)
         return total % R

@@ -141,5 +141,5 @@ class ProverWork:
             return
         place = self._tensors.block_slice(part.poly, part.block, 1 << len(part.point))
         table = tables[f"{part.poly}/weights"]
-        eq = self._tensors.eq_table(part.point)
+        eq = part.weights(self._tensors.eq_table(part.point))
         table[place] = za.sumcheck.add_multiple(table[place], eq, power * part.coef % R)

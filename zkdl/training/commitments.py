@@ -1,4 +1,4 @@
-"""Committing to a run's records and final weights, and checking that a witness opens both.
+"""Committing to a run's records and final weights, and checking that a witness opens what a statement holds.
 
 The difference W_T - W_0 of a layer is -mu * sum_n a_n g_n^T over the T * B samples, with a_n the layer's
 input and g_n its gradient. A commitment to a row of it is therefore a short combination of commitments to
@@ -21,7 +21,7 @@ from zkdl.protocol.sampling import batches
 from zkdl.protocol.statement import Statement
 from zkdl.training.witness import Witness
 
-__all__ = ["check_commitments", "check_final", "commit_data", "commit_final"]
+__all__ = ["check_commitments", "check_final", "check_initial", "commit_data", "commit_final"]
 
 _WINDOW_BITS = 9
 # The estimate counts additions only, so the indirect way has to win clearly.
@@ -143,13 +143,32 @@ def _combine(factors: _Factors, block: Block, row_bits: int) -> NDArray[np.uint6
 
 
 def check_commitments(statement: Statement, witness: Witness) -> None:
-    """Check that the witness opens both commitments of the statement.
+    """Check that the witness opens all commitments of the statement.
 
     Raises:
-        WitnessError: Relation ``"data commitment"`` or ``"final commitment"``.
+        WitnessError: Relation ``"data commitment"``, ``"initial commitment"`` or ``"final commitment"``.
     """
     _check("data commitment", statement.data_commitment, witness.data, witness.data_blinds)
+    check_initial(statement, witness)
     check_final(statement, witness)
+
+
+def check_initial(statement: Statement, witness: Witness) -> None:
+    """Check that the witness opens the commitment to initial weights, if there is one.
+
+    Raises:
+        WitnessError: Relation ``"initial commitment"``.
+    """
+    if not statement.initial_commitment:
+        return
+    rows = weight_rows(
+        statement.widths,
+        statement.bias,
+        statement.row_bits,
+        witness.initial_difference,
+        witness.initial_bias_difference,
+    )
+    _check("initial commitment", statement.initial_commitment, rows, witness.initial_blinds)
 
 
 def check_final(statement: Statement, witness: Witness) -> None:

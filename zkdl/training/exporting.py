@@ -1,22 +1,27 @@
-"""From a run to a model file: the trained weights with the opening of the final commitment."""
+"""From a run to a model file: the trained weights with the opening of the commitments to them."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zkdl import arithmetic as za
 from zkdl.errors import WitnessError
 from zkdl.protocol.initial import initial_weights
 from zkdl.protocol.model_file import Model
 from zkdl.protocol.statement import Statement
-from zkdl.training.commitments import check_final
+from zkdl.training.commitments import check_final, check_initial
 from zkdl.training.witness import Witness
 
 __all__ = ["export"]
 
+State = tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]
+
 
 def export(statement: Statement, witness: Witness) -> Model:
-    """The trained weights, W_0 plus the witness's difference, with what opens the final commitment.
+    """The trained weights, W_0 plus the witness's difference, with what opens the commitments to them.
+
+    Where part of W_0 is committed too, the blinding factors are those of the sum of both commitments.
 
     Args:
         statement: Of the run.
@@ -28,7 +33,7 @@ def export(statement: Statement, witness: Witness) -> Model:
 
     Raises:
         InputError: The statement is not acceptable.
-        WitnessError: The witness does not open the statement's final commitment.
+        WitnessError: The witness does not open the statement's commitments to initial and final weights.
 
     *Privacy*: the model shows the weights; the records stay hidden.
 
@@ -40,23 +45,33 @@ def export(statement: Statement, witness: Witness) -> Model:
         ['0.bias', '0.weight', '2.bias', '2.weight']
     """
     statement.validate()
-    differences = (witness.final_difference, witness.bias_difference)
-    weights, biases = initial_weights(
-        statement.initial_seed, statement.widths, statement.bias, statement.settings
-    )
-    for start, difference in zip((weights, biases), differences, strict=True):
-        if [part.shape for part in start] != [part.shape for part in difference]:
-            raise WitnessError(
-                "final commitment: the witness has weights of other shapes than the statement; "
-                "they belong to different runs",
-                relation="final commitment",
-            )
+    state = initial_weights(statement.initial_seed, statement.widths, statement.bias, statement.settings)
+    state = _plus(state, (witness.final_difference, witness.bias_difference), "final commitment")
+    blinds = witness.final_blinds
     check_final(statement, witness)
-    blinds = np.frombuffer(za.Fr.to_bytes(witness.final_blinds), np.uint8).reshape(-1, za.Fr.nbytes)
+    if statement.initial_commitment:
+        added = (witness.initial_difference, witness.initial_bias_difference)
+        state = _plus(state, added, "initial commitment")
+        check_initial(statement, witness)
+        blinds = za.Fr.add(blinds, witness.initial_blinds)
     return Model(
-        [start + end for start, end in zip(weights, differences[0], strict=True)],
-        [start + end for start, end in zip(biases, differences[1], strict=True)],
+        *state,
         statement.settings.weight_scale,
         statement.digest(),
-        blinds,
+        np.frombuffer(za.Fr.to_bytes(blinds), np.uint8).reshape(-1, za.Fr.nbytes),
+    )
+
+
+def _plus(start: State, difference: State, relation: str) -> State:
+    """Weights and biases, entry by entry."""
+    for ours, theirs in zip(start, difference, strict=True):
+        if [part.shape for part in ours] != [part.shape for part in theirs]:
+            raise WitnessError(
+                f"{relation}: the witness has weights of other shapes than the statement; "
+                "they belong to different runs",
+                relation=relation,
+            )
+    return (
+        [a + b for a, b in zip(start[0], difference[0], strict=True)],
+        [a + b for a, b in zip(start[1], difference[1], strict=True)],
     )

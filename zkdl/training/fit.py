@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkdl.errors import InputError
-from zkdl.protocol.initial import initial_weights
+from zkdl.protocol.initial import initial_state
 from zkdl.protocol.sampling import batches
 from zkdl.protocol.settings import Settings, as_learning_rate
+from zkdl.training.fast import FastTrainer
 from zkdl.training.history import Evaluation, History, accuracy, loss
 from zkdl.training.quantise import check_features, check_targets, quantise
-from zkdl.training.trainer import StepTensors, Trainer
+from zkdl.training.trainer import StepTensors
 from zkdl.training.twin import FloatTwin
 
 __all__ = ["Fit", "Plan", "Progress", "fit"]
@@ -33,7 +34,9 @@ class Plan:
         data: (n, d_0 + d_L) int64 at scale 2^f, features then targets.
         test: Held-out features and targets as float64, or None.
         classes: Number of classes, None for regression.
-        widths, bias, settings, batch_size, steps, learning_rate, seed, initial_seed: As in the statement.
+        widths, bias, settings, batch_size, steps, learning_rate, seed, initial_seed, first_step: As in the
+            statement.
+        added: Weights and biases on top of those of the seed, or None.
     """
 
     features: NDArray[np.float64]
@@ -48,7 +51,9 @@ class Plan:
     steps: int
     learning_rate: Fraction
     seed: int
-    initial_seed: int
+    initial_seed: int | None
+    first_step: int = 0
+    added: tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]] | None = None
 
     @classmethod
     def make(
@@ -173,9 +178,9 @@ def run_plan(
     progress: Progress | None = None,
 ) -> Fit:
     """Run the steps of a plan; ``on_step`` receives the cells of each step."""
-    indices = batches(plan.seed, len(plan.data), plan.batch_size, plan.steps)
-    trainer = Trainer(plan.widths, plan.bias, plan.settings, plan.mu, plan.initial_seed)
-    initial = initial_weights(plan.initial_seed, plan.widths, plan.bias, plan.settings)
+    indices = batches(plan.seed, len(plan.data), plan.batch_size, plan.steps, plan.first_step)
+    trainer = FastTrainer(plan.widths, plan.bias, plan.settings, plan.mu, plan.initial_seed, plan.added)
+    initial = initial_state(plan.initial_seed, plan.added, plan.widths, plan.bias, plan.settings)
     float_twin = _float_twin(plan, initial) if twin else None
     history = History()
     features = plan.widths[0]
@@ -209,7 +214,7 @@ def _note(plan: Plan, history: History, prefix: str, outputs: NDArray, batch: ND
 
 
 def _evaluate(
-    plan: Plan, trainer: Trainer, twin: FloatTwin | None, x: NDArray[np.float64], y: NDArray[np.float64]
+    plan: Plan, trainer: FastTrainer, twin: FloatTwin | None, x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> Evaluation:
     scale = plan.settings.activation_scale
     parts = []

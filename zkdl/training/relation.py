@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkdl.errors import RangeOverflowError, WitnessError
-from zkdl.protocol.initial import initial_weights
+from zkdl.protocol.initial import initial_state
 from zkdl.protocol.sampling import batches
 from zkdl.protocol.statement import POINT_BYTES, Statement
+from zkdl.training.fast import FastTrainer
 from zkdl.training.trainer import StepTensors, Trainer
 from zkdl.training.witness import Witness
 
-__all__ = ["check_relation"]
+__all__ = ["check_relation", "check_shapes"]
 
 
 def check_relation(statement: Statement, witness: Witness) -> None:
@@ -31,7 +32,7 @@ def check_relation(statement: Statement, witness: Witness) -> None:
     Raises:
         WitnessError: The first violated rule, with its step and layer.
     """
-    _check_shapes(statement, witness)
+    check_shapes(statement, witness)
     settings = statement.settings
     limit = settings.activation_limit
     bad = (witness.data < -limit) | (witness.data >= limit)
@@ -42,8 +43,14 @@ def check_relation(statement: Statement, witness: Witness) -> None:
             f"[-{limit}, {limit})",
             relation="data range",
         )
-    trainer = Trainer(
-        statement.widths, statement.bias, settings, statement.mu, initial_seed=statement.initial_seed
+    _check_initial(statement, witness)
+    trainer = FastTrainer(
+        statement.widths,
+        statement.bias,
+        settings,
+        statement.mu,
+        initial_seed=statement.initial_seed,
+        added=witness.added,
     )
     features = statement.widths[0]
     order = batches(
@@ -64,7 +71,12 @@ def check_relation(statement: Statement, witness: Witness) -> None:
     _check_final(statement, witness, trainer)
 
 
-def _check_shapes(statement: Statement, witness: Witness) -> None:
+def check_shapes(statement: Statement, witness: Witness) -> None:
+    """Check that every array of a witness has the type and shape that a valid statement implies.
+
+    Raises:
+        WitnessError: Relation ``"shape"``.
+    """
     widths = statement.widths
     cells = (statement.steps, statement.batch_size)
     every: list[tuple[int, ...]] = [(*cells, width) for width in widths[1:]]
@@ -77,10 +89,14 @@ def _check_shapes(statement: Statement, witness: Witness) -> None:
         "final_difference": list(pairwise(widths)),
         "bias_difference": [(width,) for width in widths[1:]] if statement.bias else [],
     }
+    committed = bool(statement.initial_commitment)
+    expected["initial_difference"] = expected["final_difference"] if committed else []
+    expected["initial_bias_difference"] = expected["bias_difference"] if committed else []
     singles: dict[str, tuple[int, ...]] = {
         "data": (statement.records, widths[0] + widths[-1]),
         "data_blinds": (statement.records, 4),
         "final_blinds": (len(statement.final_commitment) // POINT_BYTES, 4),
+        "initial_blinds": (len(statement.initial_commitment) // POINT_BYTES, 4),
     }
     for name, single in singles.items():
         array = getattr(witness, name)
@@ -160,9 +176,23 @@ def _check_equal(
         )
 
 
+def _check_initial(statement: Statement, witness: Witness) -> None:
+    """What is committed of the initial weights keeps the stated limit."""
+    for name in ("initial_difference", "initial_bias_difference"):
+        for layer, values in enumerate(getattr(witness, name), start=1):
+            largest = max(abs(int(values.max())), abs(int(values.min())))
+            if largest > statement.initial_limit:
+                raise WitnessError(
+                    f"initial limit: {name} of layer {layer} reaches {largest}, the statement says "
+                    f"{statement.initial_limit}",
+                    relation="initial limit",
+                    layer=layer,
+                )
+
+
 def _check_final(statement: Statement, witness: Witness, trainer: Trainer) -> None:
-    weights, biases = initial_weights(
-        statement.initial_seed, statement.widths, statement.bias, statement.settings
+    weights, biases = initial_state(
+        statement.initial_seed, witness.added, statement.widths, statement.bias, statement.settings
     )
     pairs = [("weight", trainer.weights, weights, witness.final_difference)]
     pairs.append(("bias", trainer.biases, biases, witness.bias_difference))

@@ -18,11 +18,15 @@ from zkdl.protocol.settings import Settings
 from zkdl.protocol.statement import POINT_BYTES, Statement
 from zkdl.training.fit import Plan, Progress, run_plan
 from zkdl.training.history import History
+from zkdl.training.resume import Handover, continued
 from zkdl.training.witness import Witness
 
 __all__ = ["Run", "draft", "train"]
 
 _FILES = ("statement.json", "witness.npz", "history.json")
+_DEFAULTS: dict[str, object] = {
+    "hidden": (64, 64), "batch_size": 64, "learning_rate": "1/64", "seed": 1, "bias": True,
+}  # fmt: skip
 
 
 @dataclass
@@ -85,36 +89,44 @@ class Run:
 
 
 def train(
-    X: object,
-    y: object,
+    X: object = None,
+    y: object = None,
     *,
-    hidden: Sequence[int] = (64, 64),
+    hidden: Sequence[int] | None = None,
     steps: int = 8,
-    batch_size: int = 64,
-    learning_rate: Fraction | str | int | float = "1/64",
-    seed: int = 1,
+    batch_size: int | None = None,
+    learning_rate: Fraction | str | int | float | None = None,
+    seed: int | None = None,
     initial_seed: int | None = None,
     settings: Settings | None = None,
-    bias: bool = True,
+    bias: bool | None = None,
     classes: int | None = None,
     test: tuple[object, object] | None = None,
+    resume: Run | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Train a ReLU network exactly in fixed point, and commit to its data and final weights.
 
+    With ``resume`` the run starts from the weights that another one ended at, and what is not given is as
+    there: then ``hidden``, ``bias``, ``settings`` and ``initial_seed`` cannot be others. Its batches continue
+    the sequence of that run, unless ``seed``, ``batch_size`` or the number of records name another one. The
+    same records keep their commitment; `zkdl.verify_chain` verifies both proofs as one training.
+
     Args:
-        X: (n, d) features; rounded to the nearest multiple of 2^-f, halves to even.
+        X: (n, d) features; rounded to the nearest multiple of 2^-f, halves to even. With ``resume``, None for
+            the same records.
         y: (n,) integer labels, trained as one-hot targets, or (n, k) real regression targets.
-        hidden: Widths of the hidden layers; ``()`` for a linear model.
+        hidden: Widths of the hidden layers, (64, 64) by default; ``()`` for a linear model.
         steps: T, mini-batch steps.
-        batch_size: B <= n.
-        learning_rate: eta; eta / B must be an integer over a power of two.
-        seed: Names the batches.
+        batch_size: B <= n, 64 by default.
+        learning_rate: eta, 1/64 by default; eta / B must be an integer over a power of two.
+        seed: Names the batches; 1 by default.
         initial_seed: Names the initial weights; ``seed`` by default.
         settings: Fixed-point settings; `Settings.choose` (batch_size, learning_rate) by default.
-        bias: Whether every layer has a bias.
+        bias: Whether every layer has a bias; True by default.
         classes: Number of classes; one more than the largest label by default.
         test: Held-out ``(X, y)`` that is only looked at after the last step.
+        resume: The run to continue, with its witness: what `train` returned or `Run.load` read.
         progress: Called with a phase name and a fraction.
 
     Returns:
@@ -123,6 +135,7 @@ def train(
     Raises:
         InputError: An argument is not acceptable; NaN, infinities and values out of range included.
         RangeOverflowError: A value leaves its fixed-point range; names step, layer and setting.
+        WitnessError: Statement and witness of the run to resume do not belong together.
 
     *Privacy*: the statement hides data and weights (Pedersen commitments, blinded by the operating system's
     generator) but shows n, widths, seeds and settings. The witness and the history are private.
@@ -134,12 +147,25 @@ def train(
         >>> run.statement.widths, run.witness.positive[0].shape
         ((2, 2, 2), (1, 2, 2))
     """
-    plan = Plan.make(
-        X, y, hidden=hidden, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed,
-        initial_seed=initial_seed, settings=settings, bias=bias, classes=classes, test=test,
-    )  # fmt: skip
-    empty = draft(plan)
+    arguments = {
+        "hidden": hidden, "steps": steps, "batch_size": batch_size, "learning_rate": learning_rate,
+        "seed": seed, "initial_seed": initial_seed, "settings": settings, "bias": bias, "classes": classes,
+        "test": test,
+    }  # fmt: skip
+    handover = None
+    if resume is not None:
+        if not isinstance(resume, Run):
+            raise InputError(f"resume must be a zkdl.Run (see Run.load), got {type(resume).__name__}")
+        plan, handover = continued(resume, X, y, arguments)
+    else:
+        if X is None or y is None:
+            raise InputError("X and y must be given, unless a run is resumed")
+        defaults = {name: value for name, value in _DEFAULTS.items() if arguments[name] is None}
+        plan = Plan.make(X, y, **{**arguments, **defaults})  # type: ignore[arg-type]
+    empty = draft(plan, handover)
     witness = Witness.empty(plan.data, plan.widths, plan.steps, plan.batch_size)
+    if handover is not None:
+        handover.give(witness)
     result = run_plan(plan, on_step=witness.record, progress=progress)
     witness.final_difference = [
         end - start for end, start in zip(result.weights, result.initial[0], strict=True)
@@ -147,18 +173,20 @@ def train(
     witness.bias_difference = [
         end - start for end, start in zip(result.biases, result.initial[1], strict=True)
     ]
-    statement = _commit(empty, witness, progress)
+    statement = _commit(empty, witness, handover, progress)
     statement.validate()
     return Run(statement, witness, result.history)
 
 
-def draft(plan: Plan) -> Statement:
+def draft(plan: Plan, handover: Handover | None = None) -> Statement:
     """The statement that a plan leads to, its commitments still zeros; finds before training what is wrong.
 
     Raises:
         InputError: The statement would not be valid.
     """
     probe = _statement(plan, _row_bits(plan), b"", b"")
+    if handover is not None:
+        probe = handover.start(probe)
     out = replace(
         probe,
         data_commitment=bytes(POINT_BYTES * len(plan.data)),
@@ -186,18 +214,24 @@ def _statement(plan: Plan, row_bits: int, data_commitment: bytes, final_commitme
         row_bits=row_bits,
         data_commitment=data_commitment,
         final_commitment=final_commitment,
+        first_step=plan.first_step,
     )
 
 
-def _commit(empty: Statement, witness: Witness, progress: Progress | None) -> Statement:
+def _commit(
+    empty: Statement, witness: Witness, handover: Handover | None, progress: Progress | None
+) -> Statement:
     from zkdl import arithmetic as za
     from zkdl.training.commitments import commit_data, commit_final
 
     if progress is not None:
         progress("commit", 0.0)
-    witness.data_blinds = np.ascontiguousarray(za.Fr.random(empty.records))
     witness.final_blinds = np.ascontiguousarray(za.Fr.random(empty.weight_rows))
-    data = commit_data(witness.data, witness.data_blinds)
+    if handover is not None and handover.data is not None:
+        data, witness.data_blinds = handover.data
+    else:
+        witness.data_blinds = np.ascontiguousarray(za.Fr.random(empty.records))
+        data = commit_data(witness.data, witness.data_blinds)
     if progress is not None:
         progress("commit", 0.5)
     final = commit_final(empty, witness)

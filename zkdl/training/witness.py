@@ -19,6 +19,7 @@ __all__ = ["Witness"]
 Ints = NDArray[np.int64]
 _LISTS = (
     "positive", "sign", "remainder", "gradient", "gradient_remainder", "final_difference", "bias_difference",
+    "initial_difference", "initial_bias_difference",
 )  # fmt: skip
 
 
@@ -39,6 +40,9 @@ class Witness:
         bias_difference: b_T - b_0, (d_l,); the empty list without biases.
         data_blinds: (n, 4) uint64 field elements, blinding of the record commitments.
         final_blinds: (rows, 4) uint64 field elements, blinding of the commitment to the differences.
+        initial_difference, initial_bias_difference: W_0 and b_0 minus their public base, where these are
+            committed; else empty lists.
+        initial_blinds: (rows, 4) uint64 field elements, blinding of the commitment to those; else (0, 4).
     """
 
     data: Ints
@@ -51,6 +55,9 @@ class Witness:
     bias_difference: list[Ints] = field(default_factory=list)
     data_blinds: NDArray[np.uint64] = field(default_factory=lambda: np.zeros((0, 4), dtype=np.uint64))
     final_blinds: NDArray[np.uint64] = field(default_factory=lambda: np.zeros((0, 4), dtype=np.uint64))
+    initial_difference: list[Ints] = field(default_factory=list)
+    initial_bias_difference: list[Ints] = field(default_factory=list)
+    initial_blinds: NDArray[np.uint64] = field(default_factory=lambda: np.zeros((0, 4), dtype=np.uint64))
 
     @classmethod
     def empty(cls, data: Ints, widths: tuple[int, ...], steps: int, batch_size: int) -> Witness:
@@ -89,8 +96,9 @@ class Witness:
             while (key := f"{name}_{len(lists[name]) + 1}") in arrays:
                 lists[name].append(_wide(arrays.pop(key), f"{where}: {key}"))
         blinds: dict[str, NDArray[np.uint64]] = {}
-        for name in ("data_blinds", "final_blinds"):
-            array = arrays.pop(name, None)
+        for name in ("data_blinds", "final_blinds", "initial_blinds"):
+            absent = np.zeros((0, 4), dtype=np.uint64) if name == "initial_blinds" else None
+            array = arrays.pop(name, absent)
             if array is None or array.dtype != np.uint64 or array.ndim != 2 or array.shape[1] != 4:
                 raise FormatError(f"{where}: {name} must be an (m, 4) array of uint64")
             blinds[name] = np.ascontiguousarray(array)
@@ -108,6 +116,13 @@ class Witness:
                 yield f"{name}_{index}", array
         yield "data_blinds", self.data_blinds
         yield "final_blinds", self.final_blinds
+        if len(self.initial_blinds):
+            yield "initial_blinds", self.initial_blinds
+
+    @property
+    def added(self) -> tuple[list[Ints], list[Ints]] | None:
+        """What is committed of the initial weights and biases, or None."""
+        return (self.initial_difference, self.initial_bias_difference) if self.initial_difference else None
 
 
 def _narrow(array: NDArray) -> NDArray:

@@ -1,5 +1,6 @@
 """The verifier; imports neither the prover nor the trainer."""
 
+from zkdl.verifier.chain import verify_chain
 from zkdl.verifier.verify import verify
 
-__all__ = ["verify"]
+__all__ = ["verify", "verify_chain"]

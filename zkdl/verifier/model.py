@@ -6,6 +6,7 @@ import itertools
 
 from zkdl import arithmetic as za
 from zkdl.errors import ProofRejected, Reason
+from zkdl.protocol.chain import final_state
 from zkdl.protocol.commitment import rows_open
 from zkdl.protocol.initial import initial_weights
 from zkdl.protocol.layout import weight_rows
@@ -14,11 +15,11 @@ from zkdl.protocol.statement import Statement
 
 
 def check_model(statement: Statement, model: Model) -> None:
-    """Check that ``model`` opens the final commitment of ``statement``.
+    """Check that ``model`` opens the commitments of ``statement`` to initial and final weights.
 
-    The commitment is to the difference of final and initial weights; the initial ones are computed here
-    from the seed. All rows are opened at once under 128-bit coefficients of the verifier's own: another
-    model passes with probability 2^-128, or breaks the commitment.
+    Their sum is a commitment to the difference of the final weights and the public base of the initial ones,
+    which is computed here from the seed. All rows are opened at once under 128-bit coefficients of the
+    verifier's own: another model passes with probability 2^-128, or breaks the commitment.
 
     Args:
         statement: Acceptable (see `Statement.validate`).
@@ -54,11 +55,11 @@ def check_model(statement: Statement, model: Model) -> None:
     )
     try:
         blinds = za.Fr.from_bytes(model.blinds.tobytes())
-        opens = rows_open(statement.final_commitment, matrix, blinds)
+        opens = rows_open(final_state(statement), matrix, blinds)
     except za.NotCanonical:
         raise _refusal("a blinding factor is not reduced") from None
     except za.DecodeError as error:
-        raise _refusal(f"the final commitment cannot be decoded ({error})") from None
+        raise _refusal(f"the commitments to the weights cannot be decoded ({error})") from None
     if not opens:
         raise _refusal("these weights and blinding factors do not open the final commitment")
 

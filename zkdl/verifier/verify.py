@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zkdl.errors import InputError, ProofRejected, Reason
+from zkdl.protocol.chain import InitialEvidence, check_initial
 from zkdl.protocol.channel import MESSAGE_WIDTH, Section
 from zkdl.protocol.commitment import blind_base, row_bases, value_base
 from zkdl.protocol.instance import Instance
@@ -19,21 +20,32 @@ from zkdl.verifier.equations import Equations
 from zkdl.verifier.model import check_model
 
 
-def verify(statement: Statement, proof: Proof | bytes, weights: Model | None = None) -> None:
+def verify(
+    statement: Statement,
+    proof: Proof | bytes,
+    weights: Model | None = None,
+    *,
+    initial: InitialEvidence | None = None,
+) -> None:
     """Check a proof that the training run described by ``statement`` was computed exactly.
 
     1. The statement is acceptable: fields in range, no integer of the relation can wrap modulo r.
     2. The file is well formed and names this statement.
-    3. Points of the statement decode: the records that some batch uses, the final difference.
+    3. Points of the statement decode: the records that some batch uses, the final difference, what is
+       committed of the initial weights.
     4. The schedule is walked: messages decoded canonically, challenges drawn again, equations
        collected.
     5. All equations are checked with one multi-scalar multiplication.
-    6. Weights, if given, are checked against the final commitment.
+    6. Weights, if given, are checked against the commitments to them.
+
+    A statement that starts from committed weights is only as good as what shows what those are: without
+    ``initial`` it is refused before anything else is looked at. See `verify_chain` for runs in a row.
 
     Args:
         statement: the public statement.
         proof: a `Proof` or its bytes.
         weights: if given, a model that must be the one that was proved, see `zkdl.export`.
+        initial: what was checked of the statement's ``initial_commitment``, from elsewhere.
 
     Raises:
         ProofRejected: with a `Reason`, for everything that is wrong with either input.
@@ -45,6 +57,7 @@ def verify(statement: Statement, proof: Proof | bytes, weights: Model | None = N
         statement.validate()
     except InputError as error:
         raise ProofRejected(Reason.BAD_STATEMENT, str(error)) from None
+    check_initial(statement, initial)
 
     envelope = decode(data)
     if envelope.statement_digest != statement.digest():
@@ -60,8 +73,13 @@ def verify(statement: Statement, proof: Proof | bytes, weights: Model | None = N
     encoded = np.frombuffer(statement.data_commitment, dtype=np.uint8).reshape(-1, POINT_BYTES)
     used = encoded[instance.used_records].tobytes()
     known = {}
-    for name, encoding in (("data", used), ("final", statement.final_commitment)):
-        points = read_points(encoding, f"statement {name} commitment")
+    encodings = {
+        "data": used,
+        "final": statement.final_commitment,
+        "initial": statement.initial_commitment,
+    }
+    for name in instance.known:
+        points = read_points(encodings[name], f"statement {name} commitment")
         known[name] = RowsForm(equations.add_points(points), len(points))
 
     channel = VerifierChannel(Transcript(PROTOCOL), envelope.sections, equations, known)

@@ -22,8 +22,8 @@ from .guards import planted
 def own_order(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[], AbstractContextManager[Any]]:
     """The bug of not deriving batches from the seed: both sides take the prover's."""
 
-    def named_by_prover(seed: int, records: int, batch_size: int, steps: int) -> np.ndarray:
-        del seed, records, batch_size, steps
+    def named_by_prover(seed: int, records: int, batch_size: int, steps: int, first: int) -> np.ndarray:
+        del seed, records, batch_size, steps, first
         return change(batches(1, 4, 2, 2))
 
     return lambda: planted(("zkdl.protocol.instance.batches", named_by_prover))

@@ -26,7 +26,8 @@ from zkdl.protocol.schedule import PROTOCOL, run
 from zkdl.protocol.settings import Settings
 from zkdl.protocol.statement import Statement
 from zkdl.protocol.transcript import Transcript
-from zkdl.prover.channel import ProverChannel, SecretRows
+from zkdl.prover.channel import ProverChannel
+from zkdl.prover.prove import known_rows
 from zkdl.prover.randomness import OSRandomness, Randomness
 from zkdl.prover.tensors import Tensors
 from zkdl.prover.work import ProverWork
@@ -170,10 +171,7 @@ def forge(
     public = Instance(statement, ranges)
     private = believed(public) if believed is not None else public
     laid_out = tensors(private, witness)
-    known = {
-        "data": SecretRows(laid_out.data, np.ascontiguousarray(witness.data_blinds[private.used_records])),
-        "final": SecretRows(private.final.rows(laid_out.tables["final"]), witness.final_blinds),
-    }
+    known = known_rows(private, laid_out, witness)
     ch = channel(Transcript(PROTOCOL), known, randomness or OSRandomness())
     with patch("zkdl.protocol.schedule.Ledger", ledger):
         run(ch, public, work(private, laid_out))

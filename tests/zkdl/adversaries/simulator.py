@@ -129,10 +129,12 @@ def simulate(statement: Statement, ranges: str) -> tuple[bytes, list[int]]:
     solver = _Solver(statement.row_bits)
     encoded = np.frombuffer(statement.data_commitment, dtype=np.uint8).reshape(-1, 48)
     known = {}
-    for name, data in (
-        ("data", encoded[instance.used_records].tobytes()),
-        ("final", statement.final_commitment),
-    ):
+    encodings = {
+        "data": encoded[instance.used_records].tobytes(),
+        "final": statement.final_commitment,
+        "initial": statement.initial_commitment,
+    }
+    for name, data in ((name, encodings[name]) for name in instance.known):
         points = read_points(data, name)
         known[name] = RowsForm(solver.add(len(points), points), len(points))
     channel = Simulator(solver, known)
