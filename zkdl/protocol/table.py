@@ -35,6 +35,8 @@ MAX_LIMB_BITS = 16
 CHUNK_VARS = 21
 """A chunk of rows has at most 2^CHUNK_VARS limbs, padding included: what bounds the prover's memory."""
 
+# Below this size another chunk costs more bytes than it is worth.
+_SMALL_VARS = 16
 _MAX_BITS = {"data": 20, "weights": 61}
 _MAX_RECORDS = 1 << 26
 _MAX_WIDTH = 1 << 20
@@ -142,12 +144,22 @@ class Table:
 
     @cached_property
     def chunks(self) -> tuple[Chunk, ...]:
-        """The rows in pieces of bounded size."""
-        vars_ = max(0, CHUNK_VARS - self.row_vars - log2_ceil(len(self.limb_widths)))
-        step = 1 << vars_
-        return tuple(
-            Chunk(first, min(step, self.rows - first), self.row_vars) for first in range(0, self.rows, step)
-        )
+        """The rows in pieces of bounded size, without much padding where that costs time.
+
+        The next piece has as many rows as fit in its bound. If it has to be padded by more than 3/8, and is
+        not small, it ends at the last power of two instead.
+        """
+        limbs = log2_ceil(len(self.limb_widths))
+        most = 1 << max(0, CHUNK_VARS - self.row_vars - limbs)
+        out, first = [], 0
+        while first < self.rows:
+            rows = min(most, self.rows - first)
+            padded = 1 << log2_ceil(rows)
+            if 8 * rows <= 5 * padded and padded << (self.row_vars + limbs) > 1 << _SMALL_VARS:
+                rows = padded // 2
+            out.append(Chunk(first, rows, self.row_vars))
+            first += rows
+        return tuple(out)
 
     @cached_property
     def lookup(self) -> Stack:

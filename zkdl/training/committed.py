@@ -1,7 +1,7 @@
 """Tables that were committed once: what their owner keeps, and runs that use them.
 
 A committed table has a public side, `zkdl.protocol.table`, a proof that its entries are in range, and a
-private side: the integers and the blinding factors. Runs take over commitment and blinding factors as they are.
+private side: the integers and the blinding factors. Runs take over commitment and blinding factors.
 """
 
 from __future__ import annotations
