@@ -162,7 +162,7 @@ def _single_steps(point: Point, count: int) -> tuple[Iterator[Any], bool]:
         last = None
         for k in range(count):
             if chained and last is not None:
-                last = zkdl.train(X, y, steps=1, resume=last)
+                last = zkdl.train(steps=1, resume=last)
             else:
                 last = zkdl.train(X, y, steps=1, seed=1 + k, **arguments)
             yield last

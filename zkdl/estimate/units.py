@@ -1,0 +1,88 @@
+"""Seconds of single kernels on this machine, now: what does not go with the scale of a phase."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from zkdl import arithmetic as za
+from zkdl.protocol.commitment import row_bases
+from zkdl.protocol.statement import Statement
+from zkdl.prover import OSRandomness
+from zkdl.prover.fold import FoldProver
+from zkdl.prover.rounds import ProductRounds, Term
+from zkdl.training.fast import FastTrainer
+
+__all__ = ["Clock", "best", "measure_kernels", "measure_training"]
+
+Clock = Callable[[], float]
+_ROW_BITS = 10
+_ENTRIES = 1 << 17
+_POINTS = 512
+
+
+def best(call: Callable[[], object], clock: Clock, rounds: int = 3, patience: float = 0.4) -> float:
+    """Least seconds of a call over some rounds; the first, which may load kernels, counts only when alone."""
+    found, start = [], time.perf_counter()
+    for _ in range(rounds + 1):
+        at = clock()
+        call()
+        found.append(clock() - at)
+        if time.perf_counter() - start > patience:
+            break
+    return min(found[1:] or found)
+
+
+def measure_kernels(clock: Clock) -> dict[str, float]:
+    """Seconds per unit, by the names that `zkdl.estimate.counts` uses.
+
+    ``mac``: an integer times an element, added up; ``eq``: an entry of an eq table; ``claim``: a claim's
+    weight on an entry; ``round``: an entry of a table in the opening's sumcheck; ``fold``: an entry of a row
+    in an inner-product argument; ``decode``: a point.
+    """
+    rng = np.random.default_rng(0)
+    rows = 256
+    matrix = rng.integers(0, 1 << 16, (rows, _ENTRIES // rows))
+    vector = za.Fr.random(_ENTRIES // rows)
+    point = list(range(3, 3 + _ENTRIES.bit_length() - 1))
+    eq, weights = za.multilinear.eq_table(point), za.Fr.zeros(_ENTRIES)
+    encoded = b"".join(za.g1.to_bytes(row_bases(_POINTS)))
+    flat = np.ascontiguousarray(matrix.reshape(-1))
+
+    def rounds() -> None:
+        tables = {"f": flat, "g": eq.copy()}
+        sumcheck = ProductRounds(tables, [Term(1, ("f", "g"))], len(point))
+        for _ in point:
+            sumcheck.coefficients(0)
+            sumcheck.bind(5)
+
+    def fold() -> None:
+        prover = FoldProver(za.Fr.random(1 << _ROW_BITS), za.Fr.random(1 << _ROW_BITS), 1, 1, OSRandomness())
+        for _ in range(_ROW_BITS):
+            prover.cross()
+            prover.fold(3)
+
+    return {
+        "mac": best(lambda: za.multilinear.matvec(matrix, vector), clock) / _ENTRIES,
+        "eq": best(lambda: za.multilinear.eq_table(point), clock) / _ENTRIES,
+        "claim": best(lambda: za.sumcheck.add_multiple(weights, eq, 7), clock) / _ENTRIES,
+        "round": best(rounds, clock) / _ENTRIES,
+        "fold": best(fold, clock, 2) / (1 << _ROW_BITS),
+        "decode": best(lambda: za.g1.from_bytes(encoded), clock, 2) / _POINTS,
+    }
+
+
+def measure_training(statement: Statement, clock: Clock) -> dict[str, float]:
+    """``step``: one training step of this very network; ``initial``: drawing its initial weights."""
+    rng = np.random.default_rng(0)
+    settings = statement.settings
+    shape = (statement.batch_size, statement.widths[0])
+    x = rng.integers(0, 1 << settings.activation_scale, shape)
+    y = np.zeros((statement.batch_size, statement.widths[-1]), dtype=np.int64)
+    seed = 0 if statement.initial_seed is None else statement.initial_seed
+    at = clock()
+    trainer = FastTrainer(statement.widths, statement.bias, settings, statement.mu, seed)
+    ready = clock()
+    return {"step": best(lambda: trainer.step(x, y), clock, 2), "initial": ready - at}
