@@ -90,9 +90,7 @@ def bar_plot(bars: Sequence[Bar], title: str, identity: str) -> Markup:
         top = 4.0 + pitch * number
         length = max(1.5, room * bar.value / largest) if math.isfinite(bar.value) else 0.0
         drawn.append(tag("text", bar.label, x=2, y=top + 12, class_="label"))
-        drawn.append(
-            tag("rect", x=2, y=top + 18, width=length, height=13, rx=2.5, class_=f"bar c{number % COLOURS}")
-        )
+        drawn.append(tag("rect", x=2, y=top + 18, width=length, height=13, rx=2.5, class_="bar c0"))
         drawn.append(tag("text", bar.shown, x=length + 9, y=top + 29, class_="number"))
     words = "Bars: " + "; ".join(f"{b.label} {b.shown}" for b in bars) + "."
     return _svg(join(*drawn), 8.0 + pitch * len(bars), title, words, identity)

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import dpkit
 from dpkit._inspection import release_page
 from tests.pages import browser
+from tests.pages.test_proof_page import GOLDEN
+from zkdl.cli import app as zkdl_app
 
 pytestmark = [
     pytest.mark.slow,
@@ -74,6 +77,14 @@ def release_pages(folder):
         yield _write(folder / f"{name}.html", page.data())
 
 
+def proof_pages(folder):
+    for ranges in ("bits", "lookup"):
+        out = folder / f"{ranges}.html"
+        done = CliRunner().invoke(zkdl_app, ["inspect", str(GOLDEN / f"{ranges}.zkdl"), "--html", str(out)])
+        assert done.exit_code == 0, done.output
+        yield out
+
+
 def _write(path, data):
     path.write_bytes(data)
     return path
@@ -89,7 +100,7 @@ def chromium():
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
-    return list(release_pages(folder))
+    return [*release_pages(folder), *proof_pages(folder)]
 
 
 def test_nothing_is_fetched_and_nothing_complained_of(chromium, pages):

@@ -18,13 +18,13 @@ def check_directory(path: Path) -> None:
         raise InputError(f"--out {path} cannot be written: no permission in {place}")
 
 
-def check_file(path: Path) -> None:
+def check_file(path: Path, option: str = "--out") -> None:
     if path.is_dir():
-        raise InputError(f"--out must be a file, but {path} is a directory")
+        raise InputError(f"{option} must be a file, but {path} is a directory")
     if not path.parent.is_dir():
-        raise InputError(f"--out {path}: the directory {path.parent} does not exist")
+        raise InputError(f"{option} {path}: the directory {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise InputError(f"--out {path} cannot be written: no permission in {path.parent}")
+        raise InputError(f"{option} {path} cannot be written: no permission in {path.parent}")
 
 
 def choose_backend(backend: Backend, threads: int | None) -> None:

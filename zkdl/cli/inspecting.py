@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from zkdl import console
+from zkdl.cli.checks import check_file
 from zkdl.cli.options import STATEMENT, Json
 from zkdl.errors import FormatError, InputError, ProofRejected
 
@@ -17,6 +18,7 @@ def inspect(
     statement: Annotated[
         Path | None, typer.Option(help="Statement [default: statement.json beside the proof, if there].")
     ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page for a browser to this file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show what a proof file holds, without judging it."""
@@ -31,7 +33,22 @@ def inspect(
         if claim is not None:
             found["statement"] = _settings_of(claim)
             found["soundness"] = _soundness(claim, found["ranges"])
+        if html is not None:
+            size = _write_page(html, proof, found, claim)
+            if not as_json:
+                console.emit(f"{html}: {size} bytes")
+                return
         console.emit(found if as_json else "\n".join(_lines(found)))
+
+
+def _write_page(html: Path, proof: Path, found: dict[str, Any], claim: Any) -> int:
+    from zkdl.cli.page import proof_page
+    from zkdl.protocol.files import write_whole
+
+    check_file(html, "--html")
+    data = proof_page(proof.name, found, claim).data()
+    write_whole(html, data)
+    return len(data)
 
 
 def _statement_beside(proof: Path, statement: Path | None, digest: object) -> Any:
