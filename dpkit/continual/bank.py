@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpkit.continual.blt import BLTDesign
 from dpkit.continual.design import Design
+from dpkit.continual.readers import SumReader
 from dpkit.noise import NoiseSource
 
-__all__ = ["Bank"]
+__all__ = ["Bank", "LeadBank"]
 
 
 class Bank:
@@ -50,3 +52,43 @@ class Bank:
         """Continue from `export`."""
         for engine, state in zip(self._engines, saved["all"], strict=True):
             engine.restore(state)
+
+
+class LeadBank(Bank):
+    """Noisy sums relative to the first column's: what is added to all columns alike leaves no trace.
+
+    Released integers are subtracted before they are summed, so answers are functions of exact differences.
+
+    Args:
+        design: what each column runs.
+        source: noise.
+        d: number of columns.
+    """
+
+    def __init__(self, design: BLTDesign, source: NoiseSource, d: int) -> None:
+        self._columns = [design.start(source) for _ in range(d)]
+        self._leads = [SumReader(1.0) for _ in range(d)]
+
+    def step(self, units: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Take one element of each column and return the noisy leads over the first column."""
+        moves = [engine.release(x) for engine, x in zip(self._columns, units.tolist(), strict=True)]
+        return np.array([r.one(move - moves[0]) for r, move in zip(self._leads, moves, strict=True)])
+
+    def columns(self, n: int, column: Callable[[int], NDArray[np.int64]]) -> NDArray[np.float64]:
+        """Take n elements of each column; as `step`."""
+        out = np.empty((n, len(self._columns)))
+        first = self._columns[0].releases(column(0))
+        for j, (engine, reader) in enumerate(zip(self._columns, self._leads, strict=True)):
+            moves = first if j == 0 else engine.releases(column(j))
+            out[:, j] = reader.many(moves - first)
+        return out
+
+    def export(self) -> dict[str, Any]:
+        """Return the state; secret."""
+        return {"all": [[e.export(), r.export()] for e, r in zip(self._columns, self._leads, strict=True)]}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Continue from `export`."""
+        for engine, reader, state in zip(self._columns, self._leads, saved["all"], strict=True):
+            engine.restore(state[0])
+            reader.restore(state[1])

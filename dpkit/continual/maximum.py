@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dpkit.continual.bank import Bank
+from dpkit.continual.bank import Bank, LeadBank
 from dpkit.continual.blt import LIMIT
 from dpkit.continual.design import Design
-from dpkit.continual.plans import COUNT_DOMAIN, Plan, counters_design, make_plans
+from dpkit.continual.plans import COUNT_DOMAIN, Plan, block_noise, counters_design, make_plans
 from dpkit.continual.settings import GAUSSIAN, check_count, guarantee_of, read_budget, read_neighbours
 from dpkit.continual.stream import Stream
 from dpkit.errors import ArgumentError
@@ -87,16 +87,17 @@ class _RowStream(Stream):
         delta: float = 0.0,
         mechanism: str = "auto",
         neighbours: str = "zero-out",
+        sparsity: int | None = None,
         beta: float = 1 / 3,
     ) -> None:
         self._d = check_count(d, "d", 1, 1 << 24)
         self._horizon = check_count(horizon, "horizon", 1, LIMIT)
         self._neighbours = read_neighbours(neighbours)
         self._budget = read_budget(rho, epsilon, delta)
-        plans = make_plans(
-            self._select, mechanism, self._d, self._horizon, self._budget, self._neighbours, beta
-        )
-        self.plan: Plan = plans[0]
+        self._ones = self._d if sparsity is None else check_count(sparsity, "sparsity", 1, self._d)
+        self._beta = float(beta)
+        request = (self._d, self._horizon, self._budget, self._neighbours)
+        self.plan: Plan = make_plans(self._select, mechanism, *request, beta, self._ones)[0]
         self.guarantee = guarantee_of(rho, epsilon, delta, self._neighbours)
         self._settings = {
             "d": self._d,
@@ -106,6 +107,7 @@ class _RowStream(Stream):
             "delta": float(delta),
             "mechanism": mechanism,
             "neighbours": self._neighbours,
+            "sparsity": sparsity if sparsity is None else int(sparsity),
             "beta": float(beta),
         }
         self._open(OSNoise())
@@ -120,12 +122,14 @@ class _RowStream(Stream):
         epsilon: float | None = None,
         delta: float = 0.0,
         neighbours: str = "zero-out",
+        sparsity: int | None = None,
         beta: float = 1 / 3,
     ) -> list[Plan]:
         """Return the mechanisms for a request with their error bounds, the one `auto` takes first."""
         d, horizon = check_count(d, "d", 1, 1 << 24), check_count(horizon, "horizon", 1, LIMIT)
-        budget = read_budget(rho, epsilon, delta)
-        return make_plans(cls._select, "auto", d, horizon, budget, read_neighbours(neighbours), beta)
+        ones = d if sparsity is None else check_count(sparsity, "sparsity", 1, d)
+        request = (d, horizon, read_budget(rho, epsilon, delta), read_neighbours(neighbours))
+        return make_plans(cls._select, "auto", *request, beta, ones)
 
     def _open(self, source: NoiseSource, word: Callable[[], int] | None = None) -> None:
         """Start the stream; tests pass seeded noise and words."""
@@ -133,8 +137,11 @@ class _RowStream(Stream):
         self._bank: Bank | None = None
         self._design = None
         if self.plan.mechanism == "counters":
-            self._design, self._columns = counters_design(self._d, self._horizon, self._budget), self._d
-            self._bank = Bank(self._design, source, self._d)
+            self._design = counters_design(
+                self._select, self._d, self._horizon, self._budget, self._neighbours, self._ones
+            )
+            self._columns = self._d
+            self._bank = (LeadBank if self._select else Bank)(self._design, source, self._d)
         self._sums = np.zeros(self._d, dtype=np.int64)
         self._last: Any = 0
         self._rows = 0  # runs ahead of the clock inside `steps`
@@ -149,7 +156,8 @@ class _RowStream(Stream):
         """Take one row and return the answer.
 
         Args:
-            row: (d,) numbers; 1/2 and more count as 1, less and NaN as 0. Content never raises.
+            row: (d,) numbers; 1/2 and more count as 1, less and NaN as 0, and so do ones beyond the first
+                `sparsity`. Content never raises.
 
         Raises:
             HorizonError: the horizon is reached; no noise was drawn.
@@ -187,7 +195,10 @@ class _RowStream(Stream):
                 f"rows must be real numbers of shape {shape}, got shape {values.shape} and dtype "
                 f"{values.dtype}"
             )
-        return (values >= 0.5).astype(np.int64)
+        bits = (values >= 0.5).astype(np.int64)
+        if self._ones < self._d:
+            bits &= bits.cumsum(-1) <= self._ones
+        return bits
 
     def _advance(self, bits: NDArray[np.int64]) -> NDArray[Any]:
         """Take rows (n, d) and return the answer after each."""
@@ -206,18 +217,18 @@ class _RowStream(Stream):
                 repeats[-1] -= 1
                 answers.append(self._last)
                 repeats.append(1)
-        return np.repeat(np.array(answers), repeats)
+        since = np.arange(self._rows - len(bits) + 1, self._rows + 1) % block
+        return self._grown(np.repeat(np.array(answers), repeats), since)
+
+    def _grown(self, answers: NDArray[Any], since: NDArray[np.int64]) -> NDArray[Any]:
+        """Return what to say so many steps after the last fresh answers; a selection repeats them."""
+        return answers
 
     def _describe(self) -> dict[str, Any]:
         if self._design is not None:
             return self._design.describe()
         plan = self.plan
-        return {
-            "mechanism": "blocks",
-            "block": plan.block,
-            "answers": plan.answers,
-            "scale": str(self._scale),
-        }
+        return {"mechanism": "blocks", "block": plan.block, "answers": plan.answers, **self._scales()}
 
     def _export(self) -> dict[str, Any]:
         if self._bank is not None:
@@ -233,9 +244,8 @@ class _RowStream(Stream):
         self._sums = np.array(saved["sums"], dtype=np.int64)
         self._last, self._rows = saved["last"], int(saved["rows"])
 
-    @property
-    def _scale(self) -> Fraction:
-        """Scale of a fresh answer's noise."""
+    def _scales(self) -> dict[str, Any]:
+        """Return the scales of a fresh answer's noise, JSON-ready."""
         raise NotImplementedError
 
     def std(self, t: int) -> float | None:
@@ -263,12 +273,15 @@ class MaxSum(_RowStream):
         rho, or epsilon and delta: the budget of the whole stream.
         mechanism: `blocks`, `counters`, or `auto`, the smaller bound.
         neighbours: `zero-out`, one row counts as zeros; or `replace`, one row is any other.
+        sparsity: most ones in a row, public; further ones count as 0. Counters profit from it.
         beta: the bound in `.plan` holds with probability 1 - beta.
 
-    *Privacy*: blocks release max_j S_j every r steps, m times in all; it changes by at most 1, so discrete
-    Gaussian noise of variance m/(2 rho), or discrete Laplace noise of scale m/epsilon, suffices whatever d
-    is. In between the last answer stands, shifted by (r - 1)/2, the middle of what may have been added.
-    Counters give each column rho/d.
+    *Privacy*: blocks release max_j S_j every r steps, m times in all. `zero-out` moves all of them by 0 or 1
+    in one direction: the answers share one draw, kept for the whole stream, which hides a shift of all of
+    them by one half, so that each answer's fresh draw has to hide one half only. The deviation is (1 +
+    sqrt m)/sqrt(8 rho), about half of the sqrt(m/(2 rho)) that m changes by 1 need under `replace`,
+    whatever d is. In between the last answer grows by half a unit a step, the middle of what may have been
+    added. Counters give each column rho/k, k the columns that a row may change.
 
     Source: Jain, Raskhodnikova, Sivakumar, Smith 2023 (the structure); constants derived in docs/privacy.md.
 
@@ -280,10 +293,6 @@ class MaxSum(_RowStream):
     _kind = "max-sum"
     _select = False
 
-    @property
-    def _scale(self) -> Fraction:
-        return self._budget.scale(self.plan.answers)
-
     def std(self, t: int) -> float | None:
         """Return the standard deviation of the noise; 0 before the first block ends. The lag is apart.
 
@@ -291,16 +300,38 @@ class MaxSum(_RowStream):
         """
         if self._design is not None:
             return float(np.sqrt(self._design.variance(t))) * COUNT_DOMAIN.unit
-        return float(np.sqrt(self._budget.variance(self._scale))) if t >= self.plan.block else 0.0
+        return self._noise.std(self._budget) if t >= self.plan.block else 0.0
 
     def _open(self, source: NoiseSource, word: Callable[[], int] | None = None) -> None:
         super()._open(source, word)
-        self._last = (self.plan.block - 1) / 2
+        if self._bank is None:
+            self._noise = block_noise(self._budget, self.plan.answers, self._neighbours, self._beta)
+            self._shared = 0 if self._noise.common is None else self._draw(self._noise.common)
+
+    def _draw(self, scale: Fraction) -> int:
+        gaussian = self._budget.law == GAUSSIAN
+        drawn: int = (self._source.discrete_gaussian if gaussian else self._source.discrete_laplace)(scale)
+        return drawn
 
     def _fresh(self) -> float:
-        gaussian = self._budget.law == GAUSSIAN
-        draw = self._source.discrete_gaussian if gaussian else self._source.discrete_laplace
-        return int(self._sums.max()) + draw(self._scale) + (self.plan.block - 1) / 2
+        noise = self._shared + self._draw(self._noise.fresh)
+        return ((int(self._sums.max()) << self._noise.bits) + noise) / (1 << self._noise.bits)
+
+    def _grown(self, answers: NDArray[Any], since: NDArray[np.int64]) -> NDArray[Any]:
+        return answers + since / 2
+
+    def _scales(self) -> dict[str, Any]:
+        noise = self._noise
+        return {"scale": str(noise.fresh), "common": str(noise.common), "bits": noise.bits}
+
+    def _export(self) -> dict[str, Any]:
+        saved = super()._export()
+        return saved if self._bank is not None else {**saved, "shared": str(self._shared)}
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        super()._restore(saved)
+        if self._bank is None:
+            self._shared = int(saved["shared"])
 
     def _from_counters(self, noisy: NDArray[np.float64]) -> NDArray[Any]:
         return np.asarray(noisy.max(1) * COUNT_DOMAIN.unit)
@@ -317,7 +348,8 @@ class SumSelect(_RowStream):
     move one way, at most g. A choice of range e is e^2/8-zCDP and e-DP: g = sqrt(8 rho/m) or epsilon/m, half
     of it under `replace`, rounded down. The draw is exact: uniform proposals, kept with probability
     exp(-g (max S - S_j)). Its time depends on the sums, so it must not be shown. Counters give each column
-    rho/d and take the largest.
+    rho/k, k the columns that a row may change, and take the largest; under `zero-out` a change by one half in
+    each of d columns is paid for where that is cheaper.
 
     Source: Cesar and Rogers 2021 (bounded range); structure as for `MaxSum`.
 
@@ -335,6 +367,9 @@ class SumSelect(_RowStream):
         m, amount = self.plan.answers, self._budget.amount
         one = sqrt_up(m / (8 * amount)) if self._budget.law == GAUSSIAN else m / amount
         return one * (2 if self._neighbours == "replace" else 1)
+
+    def _scales(self) -> dict[str, Any]:
+        return {"scale": str(self._scale)}
 
     def std(self, t: int) -> float | None:
         """Return None: an index has no standard deviation."""

@@ -51,8 +51,10 @@ class Recursion:
         factor = tuple(
             round(Fraction(float(gap if k else 1.0 - gap)) * 2**64) for gap, k in zip(gaps, keep, strict=True)
         )
-        omega = tuple(round(Fraction(float(weight)) * 2**q) for weight in r)
-        return cls(p, q, omega, tuple(min(f, 2**63 - 1) for f in factor), keep, width)
+        omega = [round(Fraction(float(weight)) * 2**q) for weight in r]
+        # sum r_i < 1, or the last zero would not exist; rounding may not undo it
+        omega[-1] -= max(0, sum(omega) + 1 - (1 << q))
+        return cls(p, q, tuple(omega), tuple(min(f, 2**63 - 1) for f in factor), keep, width)
 
     def gaps(self) -> list[Fraction]:
         """Return the exact 1 - t_i in use."""

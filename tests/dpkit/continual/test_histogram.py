@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import dpkit
-from dpkit.continual import Counter, Histogram, MaxSum, SumSelect
+from dpkit.continual import Counter, Histogram, MaxSum, SumSelect, plans
+from dpkit.continual.bank import LeadBank
 from dpkit.continual.maximum import select_column
-from dpkit.continual.plans import block_plan
+from dpkit.continual.plans import BlockNoise, block_noise, block_plan, counters_design
 from dpkit.continual.settings import GAUSSIAN, Budget
 from dpkit.noise import UnsafeSeededNoise
 from dpkit.noise.keystream import Keystream
@@ -88,19 +89,34 @@ def test_selection_has_the_exponential_law():
 def test_published_bounds():
     """T = 2^20, beta = 1/3, rho = 1/2: 413 at r = 293 with the shift; counters lose to it from d = 138."""
     budget = Budget(GAUSSIAN, Fraction(1, 2))
-    plan = block_plan(False, 1000, 2**20, budget, "zero-out", 1 / 3)
+    plan = block_plan(False, 1000, 2**20, budget, "replace", 1 / 3)
     assert plan.bound == pytest.approx(413, abs=1)
     assert abs(plan.block - 293) <= 3
-    assert MaxSum.predict(130, horizon=2**20, rho=0.5)[0].mechanism == "counters"
-    assert MaxSum.predict(145, horizon=2**20, rho=0.5)[0].mechanism == "blocks"
+    assert block_plan(False, 1000, 2**20, budget, "zero-out", 1 / 3).bound < 0.65 * plan.bound
+    kept = {"horizon": 2**20, "rho": 0.5, "neighbours": "replace"}
+    assert MaxSum.predict(130, **kept)[0].mechanism == "counters"
+    assert MaxSum.predict(145, **kept)[0].mechanism == "blocks"
+    assert MaxSum.predict(1000, **kept, sparsity=4)[0].mechanism == "counters"
 
 
 def test_scales_of_blocks():
-    stream = MaxSum(10, horizon=1000, rho=0.5, mechanism="blocks")
-    assert float(stream._scale) == pytest.approx(stream.plan.answers)
-    assert MaxSum(10, horizon=1000, epsilon=2.0)._scale == pytest.approx(
-        MaxSum(10, horizon=1000, epsilon=2.0).plan.answers / 2
-    )
+    for budget, square in (({"rho": 0.5}, True), ({"epsilon": 2.0}, False)):
+        old = MaxSum(10, horizon=1000, **budget, mechanism="blocks", neighbours="replace")
+        m = old.plan.answers
+        assert old._noise.common is None
+        assert float(old._noise.fresh) == pytest.approx(m if square else m / 2)
+        new = MaxSum(10, horizon=1000, **budget, mechanism="blocks")
+        noise, m = new._noise, new.plan.answers
+        c = 2 ** (noise.bits - 1)
+        if square:
+            assert new.std(999) == pytest.approx((1 + math.sqrt(m)) / 2, rel=1e-5)
+            spent = c * c / (2 * noise.common) + m * c * c / (2 * noise.fresh)
+            assert 0.5 * (1 - 1e-5) < spent <= Fraction(1, 2) / (1 + Fraction(1, c))
+        else:
+            spent = c / noise.common + m * c / noise.fresh
+            assert noise.bits == 1
+            assert 2 * (1 - 1e-6) < spent <= 2
+        assert new.plan.bound < old.plan.bound
     for neighbours, factor in (("zero-out", 1), ("replace", 2)):
         select = SumSelect(10, horizon=1000, rho=0.5, mechanism="blocks", neighbours=neighbours)
         m = select.plan.answers
@@ -132,6 +148,9 @@ def test_single_rows_and_blocks():
     r = stream.plan.block
     for release in values:
         assert abs(release.value - release.t) <= (r - 1) / 2 + 1
+    assert [r.value for r in values[:3]] == [
+        release.t / 2 if release.t < r else values[release.t - 1].value for release in values[:3]
+    ]
     select = SumSelect(2, horizon=50, rho=1e6)
     assert [select.step([0, 1]).value for _ in range(50)][-1] == 1
     assert select.step.__self__.std(3) is None
@@ -210,13 +229,95 @@ def test_brute_force_change_of_the_largest_sum(neighbours):
             changed = [other if i == t else row for i, row in enumerate(stream)]
             worst = max(worst, int(np.abs(sums - np.cumsum(changed, axis=0).max(1)).max()))
     assert worst == 1
-    stream = MaxSum(2, horizon=300, rho=0.5, mechanism="blocks", neighbours=neighbours)
-    assert stream._scale >= stream.plan.answers  # m answers, each moved by 1: m/(2 rho)
+    stream = MaxSum(2, horizon=300, rho=0.5, mechanism="blocks", neighbours="replace")
+    assert stream._noise.fresh >= stream.plan.answers  # m answers, each moved by 1: m/(2 rho)
+
+
+def _mass(variance, reach):
+    z = np.arange(-reach, reach + 1)
+    weights = np.exp(-(z**2) / (2 * float(variance)))
+    return weights / weights.sum()
+
+
+def _two_answers(noise, moves, reach):
+    """Joint law [y1, y2] of two answers' noise; moves: of the first, and of the second for each y1."""
+    fresh, common = _mass(noise.fresh, reach), _mass(noise.common, reach)
+    joint = np.zeros((2 * reach + 1, 2 * reach + 1))
+    y = np.arange(-reach, reach + 1)
+    first, second = moves
+    for shared, weight in zip(y, common, strict=True):
+        one = np.interp(y - shared - first, y, fresh, 0, 0)
+        for chosen in np.unique(second):
+            two = np.interp(y - shared - chosen, y, fresh, 0, 0)
+            joint += weight * np.outer(np.where(second == chosen, one, 0.0), two)
+    return joint
+
+
+def test_brute_force_privacy_of_answers_that_share_a_draw(monkeypatch):
+    """Exact laws of two answers: every pattern of moves costs at most rho a, the direction chosen late too.
+
+    Planted bugs: the same draws without the shared one, and moves in both directions, break the promise.
+    """
+    monkeypatch.setattr(plans, "_SHARED_BITS", (4,))
+    rho, reach = 2.0, 90
+    noise = block_noise(Budget(GAUSSIAN, Fraction(2)), 2, "zero-out", 1 / 3)
+    unit = 1 << noise.bits
+    still = np.zeros(2 * reach + 1)
+    late = np.where(np.arange(2 * reach + 1) % 3 == 0, unit, -unit)
+
+    def cost(moves, noise=noise):
+        p, q = _two_answers(noise, (0, still), reach), _two_answers(noise, moves, reach)
+        both = (p > 1e-200) & (q > 1e-200)
+        p, q = np.log(p[both]), np.log(q[both])
+        orders = (1.0625, 1.5, 2.0, 3.0)
+        return max(
+            np.log(np.exp(s[0] * a + s[1] * (1 - a)).sum()) / (a - 1) / a
+            for a in orders
+            for s in ((p, q), (q, p))
+        )
+
+    costs = [cost(moves) for moves in ((unit, still + unit), (unit, still), (0, still + unit), (0, late))]
+    assert 0.4 * rho < max(costs) <= rho
+    assert cost((unit, still - unit)) > rho
+    alone = BlockNoise(noise.fresh, Fraction(1, 100), noise.bits)
+    assert cost((unit, still + unit), alone) > rho
+
+
+def test_sparse_rows():
+    """Ones beyond the first k do not count; counters of k-sparse rows cost k, not d."""
+    stream = MaxSum(6, horizon=100, rho=1e6, sparsity=2, mechanism="counters")
+    values = stream.steps(np.tile([0, 1, 1, 1, 1, 1], (5, 1)))
+    assert np.abs(values - np.arange(1, 6)).max() < 0.1
+    assert stream._bits([0, 1, 1, 0, 1, 1], 1).tolist() == [0, 1, 1, 0, 0, 0]
+    one = Counter(rho=0.25, horizon=100, mechanism="blt")
+    sparse = MaxSum(6, horizon=100, rho=0.5, sparsity=2, mechanism="counters")
+    assert sparse.std(50) == pytest.approx(one.std(50), rel=1e-6)
+    other = MaxSum(6, horizon=100, rho=1.0, sparsity=2, mechanism="counters", neighbours="replace")
+    assert other.std(50) == pytest.approx(one.std(50), rel=1e-6)
+    for bad in (0, 7, 1.5):
+        with pytest.raises(dpkit.ArgumentError, match="sparsity"):
+            MaxSum(6, horizon=100, rho=0.5, sparsity=bad)
+
+
+def test_selection_by_counters_sees_differences_only():
+    """One half taken from every column of a row changes no answer, exactly: that is what is paid for."""
+    rows = np.random.default_rng(5).integers(0, 2, (300, 5)).astype(np.int64)
+    rows[7] = [1, 0, 1, 1, 0]
+    picks = []
+    for shift in (0, 1 << 19):
+        design = counters_design(True, 5, 300, Budget(GAUSSIAN, Fraction(1, 2)), "zero-out", 5)
+        bank = LeadBank(design, UnsafeSeededNoise(3), 5)
+        units = rows << 20
+        units[7] -= shift
+        picks.append(bank.steps(units))
+    assert np.array_equal(*picks)
+    half = Counter(rho=0.1, horizon=300, mechanism="blt").std(200) / 2
+    assert math.sqrt(design.variance(200)) / 2**20 == pytest.approx(half, rel=1e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_counters_of_columns_share_the_budget(kind):
     """A row moves every column by at most 1: rho/d each, so that all together cost rho."""
-    stream = kind(5, horizon=100, rho=0.5, mechanism="counters")
+    stream = kind(5, horizon=100, rho=0.5, mechanism="counters", neighbours="replace")
     one = Counter(rho=0.1, horizon=100, mechanism="blt")
     assert math.sqrt(stream._design.variance(77)) / 2**20 == pytest.approx(one.std(77), rel=1e-6)
