@@ -160,7 +160,7 @@ def weight_rows(
     }
     if bias:
         values.update({("bias", layer): biases[layer - 1] for layer in range(1, len(widths))})
-    return stack.rows(stack.table(values)).astype(np.int64)
+    return stack.rows(stack.table(values)).astype(np.int64, copy=False)
 
 
 def cell_shapes(

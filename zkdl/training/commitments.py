@@ -73,7 +73,8 @@ def commit_final(statement: Statement, witness: Witness) -> bytes:
         points[first : first + len(found)] = found
         direct[first : first + len(found)] = False
     if direct.any():
-        points[direct] = za.msm_rows(row_bases(matrix.shape[1]), np.ascontiguousarray(matrix[direct]))
+        chosen = matrix if direct.all() else np.ascontiguousarray(matrix[direct])
+        points[direct] = za.msm_rows(row_bases(matrix.shape[1]), chosen)
     return b"".join(za.g1.to_bytes(za.g1.add(points, _blinding(witness.final_blinds))))
 
 

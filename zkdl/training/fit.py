@@ -179,8 +179,8 @@ def run_plan(
 ) -> Fit:
     """Run the steps of a plan; ``on_step`` receives the cells of each step."""
     indices = batches(plan.seed, len(plan.data), plan.batch_size, plan.steps, plan.first_step)
-    trainer = FastTrainer(plan.widths, plan.bias, plan.settings, plan.mu, plan.initial_seed, plan.added)
     initial = initial_state(plan.initial_seed, plan.added, plan.widths, plan.bias, plan.settings)
+    trainer = FastTrainer(plan.widths, plan.bias, plan.settings, plan.mu, None, initial)
     float_twin = _float_twin(plan, initial) if twin else None
     history = History()
     features = plan.widths[0]

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zkdl.errors import InputError
 from zkdl.protocol.layout import choose_row_bits
@@ -167,15 +168,21 @@ def train(
     if handover is not None:
         handover.give(witness)
     result = run_plan(plan, on_step=witness.record, progress=progress)
-    witness.final_difference = [
-        end - start for end, start in zip(result.weights, result.initial[0], strict=True)
-    ]
-    witness.bias_difference = [
-        end - start for end, start in zip(result.biases, result.initial[1], strict=True)
-    ]
+    witness.final_difference = _differences(result.weights, result.initial[0])
+    witness.bias_difference = _differences(result.biases, result.initial[1])
+    history = result.history
+    # The float64 network and both states of the weights are not needed while committing.
+    del result
     statement = _commit(empty, witness, handover, progress)
     statement.validate()
-    return Run(statement, witness, result.history)
+    return Run(statement, witness, history)
+
+
+def _differences(
+    ends: Sequence[NDArray[np.int64]], starts: Sequence[NDArray[np.int64]]
+) -> list[NDArray[np.int64]]:
+    """ends - starts, in the memory of ``ends``."""
+    return [np.subtract(end, start, out=end) for end, start in zip(ends, starts, strict=True)]
 
 
 def draft(plan: Plan, handover: Handover | None = None) -> Statement:
