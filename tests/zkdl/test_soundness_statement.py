@@ -54,7 +54,7 @@ CHANGES = {
     "first_step": (1, None),
     "initial_commitment": (bytes(48), Reason.BAD_STATEMENT),
     "initial_limit": (1, Reason.BAD_STATEMENT),
-    "data_ranges": ("separate", Reason.BAD_STATEMENT),
+    "data_ranges": ("separate", Reason.DATA),
     "version": (3, Reason.BAD_STATEMENT),
 }
 

@@ -95,16 +95,22 @@ class Instance:
         shapes: list[tuple[BlockName, tuple[int, ...]]] = []
         for name, shape, width in self._cells:
             shapes += [((*name, "bit", i), shape) for i in range(width)]
-        for i in range(self.statement.settings.activation_bits):
+        for i in range(self.data_width):
             shapes.append(((*DATA_BLOCK, "bit", i), self.data_block.shape))
         return Stack.build(shapes, self.statement.row_bits)
 
     @cached_property
     def multiplicities(self) -> Stack:
         """Layout of the lookup table (range argument ``lookup``): block ("range", n) is 0 .. 2^n - 1."""
-        widths = {*self.cell_ranges.values(), self.statement.settings.activation_bits}
+        widths = {*self.cell_ranges.values(), *([self.data_width] if self.data_width else [])}
         shapes: list[tuple[BlockName, tuple[int, ...]]] = [(("range", n), (1 << n,)) for n in sorted(widths)]
         return Stack.build(shapes, self.statement.row_bits)
+
+    @property
+    def data_width(self) -> int:
+        """Bits in which this proof shows the numbers of used records to lie; 0 where another proof does."""
+        s = self.statement
+        return s.settings.activation_bits if s.data_ranges == "proof" else 0
 
     @property
     def range_poly(self) -> str:

@@ -35,16 +35,19 @@ CELLS, DATA, TABLE = "cells", "data", "table"
 
 
 def tree_vars(instance: Instance) -> dict[str, int]:
-    """Depth of every tree: variables of its leaves."""
-    return {
+    """Depth of every tree: variables of its leaves. Records with a range proof of their own have none."""
+    depths = {
         CELLS: instance.cells.num_vars,
         DATA: instance.data_block.num_vars,
         TABLE: instance.multiplicities.num_vars,
     }
+    if not instance.data_width:
+        del depths[DATA]
+    return depths
 
 
 def range_lookup(ch: Ledger, instance: Instance, claims: Claims, work: Work | None) -> None:
-    """Prove that every cell and every number of a used record lies in its range.
+    """Prove that every cell, and every number of a used record, lies in its range.
 
     *Transcript*: alpha and beta; the roots and the inverses of their denominators with two closing
     relations; the way down the trees (`zkdl.protocol.fraction_trees.descend`).
@@ -89,13 +92,12 @@ def _cell_claim(
 def _data_claim(
     instance: Instance, claims: Claims, c: LookupChallenges, point: list[int], p: Linear, q: Linear
 ) -> Linear:
-    settings = instance.statement.settings
+    width = instance.data_width
     records = len(instance.used_records)
     record_vars = instance.data_block.axis_vars[1]
     z_u, z_c = point[:record_vars], point[record_vars:]
     rows = za.multilinear.eq_table(z_u)[:records]
-    offset = 1 << (settings.activation_bits - 1)
     real = prefix(z_u, records) * prefix(z_c, instance.data_columns) % R
-    constant = c.alpha - offset * real - c.beta * settings.activation_bits
+    constant = c.alpha - (1 << (width - 1)) * real - c.beta * width
     claims.add(constant % R - q, [DataPart(1, rows, 0, instance.data_columns, tuple(z_c))])
     return p - 1

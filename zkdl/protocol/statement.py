@@ -152,8 +152,6 @@ class Statement:
             raise InputError("initial_seed is None: then initial_commitment must hold the initial weights")
         if self.data_ranges not in DATA_RANGES:
             raise InputError(f"data_ranges must be one of {DATA_RANGES}, got {self.data_ranges!r}")
-        if self.data_ranges == "separate":
-            raise InputError("data_ranges 'separate' is not supported by this version, expected 'proof'")
         _between("records", self.records, 1, _MAX_SAMPLES)
         _between("batch_size", self.batch_size, 1, self.records)
         _between("steps", self.steps, 1, _MAX_SAMPLES // self.batch_size)

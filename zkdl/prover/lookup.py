@@ -153,11 +153,11 @@ def _build(p: Table, q: Array) -> list[tuple[Table, Array]]:
 def run_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> dict[str, tuple[Table, Array]]:
     """The leaves of the trees of a training run."""
     counts = np.asarray(tensors.tables["multiplicities"], dtype=np.int64)
-    return {
-        CELLS: _cell_leaves(instance, tensors, c),
-        DATA: _data_leaves(instance, tensors, c),
-        TABLE: (counts, table_denominators(instance.multiplicities, c)),
-    }
+    leaves = {CELLS: _cell_leaves(instance, tensors, c)}
+    if instance.data_width:
+        leaves[DATA] = _data_leaves(instance, tensors, c)
+    leaves[TABLE] = (counts, table_denominators(instance.multiplicities, c))
+    return leaves
 
 
 def denominators(values: NDArray[Any], constant: int) -> Array:
@@ -177,7 +177,7 @@ def _cell_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> t
 
 
 def _data_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> tuple[Table, Array]:
-    bits = instance.statement.settings.activation_bits
+    bits = instance.data_width
     values = instance.data_block.pad(tensors.data.T + (1 << (bits - 1)))
     return np.ones(len(values), dtype=np.int64), denominators(values, c.alpha - c.beta * bits)
 

@@ -111,9 +111,8 @@ class Tensors:
         for name, width in self.instance.cell_ranges.items():
             for i in range(width):
                 out[(*name, "bit", i)] = ((cells[name] >> i) & 1).astype(np.int8)
-        width = self.instance.statement.settings.activation_bits
-        records = self.data.T + (1 << (width - 1))
-        for i in range(width):
+        for i in range(width := self.instance.data_width):
+            records = self.data.T + (1 << (width - 1))
             out[(*DATA_BLOCK, "bit", i)] = ((records >> i) & 1).astype(np.int8)
         return out
 
@@ -133,8 +132,8 @@ class Tensors:
         cells = self.tables["cells"]
         for block in self.instance.cells.blocks:
             count(cells[block.offset : block.offset + block.size], self.instance.cell_ranges[block.name])
-        bits = self.instance.statement.settings.activation_bits
-        count(self.instance.data_block.pad(self.data.T + (1 << (bits - 1))), bits)
+        if bits := self.instance.data_width:
+            count(self.instance.data_block.pad(self.data.T + (1 << (bits - 1))), bits)
         return out
 
     def eq_table(self, point: tuple[int, ...]) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from zkdl.errors import InputError, ProofRejected, Reason
 from zkdl.protocol.chain import InitialEvidence
 from zkdl.protocol.channel import MESSAGE_WIDTH, POINT_BYTES, Section
@@ -15,7 +17,7 @@ from zkdl.verifier.channel import RowsForm, VerifierChannel
 from zkdl.verifier.decode import read_points
 from zkdl.verifier.equations import Equations
 
-__all__ = ["check_data", "initial_evidence", "verify_table"]
+__all__ = ["CheckedTable", "TableEvidence", "check_data", "checked", "initial_evidence", "verify_table"]
 
 
 def verify_table(table: Table, proof: Proof | bytes) -> None:
@@ -30,6 +32,11 @@ def verify_table(table: Table, proof: Proof | bytes) -> None:
 
     Raises:
         ProofRejected: with a `Reason`, for everything that is wrong with either input.
+
+    Example:
+        >>> import zkdl
+        >>> data = zkdl.commit_data([[0.0, 1.0], [1.0, 0.0]], [0, 1], activation_scale=4, activation_bits=8)
+        >>> zkdl.verify_table(data.table, data.proof)
     """
     data = bytes(proof)
     if len(data) > MAX_PROOF_BYTES:
@@ -68,13 +75,53 @@ def _check_size(table: Table, sections: dict[Section, bytes]) -> None:
         )
 
 
-def check_data(statement: Statement, table: Table) -> None:
-    """Check that ``table`` is about the records that ``statement`` trains on.
+@dataclass(frozen=True)
+class CheckedTable:
+    """A table whose proof was accepted; make one with `checked` only."""
+
+    table: Table
+
+
+TableEvidence = tuple[Table, Proof | bytes] | CheckedTable
+"""A table with its proof, or one whose proof was accepted before."""
+
+
+def checked(evidence: TableEvidence) -> CheckedTable:
+    """Verify a table once, for many statements.
 
     Raises:
-        ProofRejected: Reason ``data``, naming what differs.
+        ProofRejected: as `verify_table`.
     """
-    settings = statement.settings
+    if isinstance(evidence, CheckedTable):
+        return evidence
+    verify_table(*evidence)
+    return CheckedTable(evidence[0])
+
+
+def _table(evidence: TableEvidence) -> Table:
+    return evidence.table if isinstance(evidence, CheckedTable) else evidence[0]
+
+
+def check_data(statement: Statement, evidence: TableEvidence | None) -> None:
+    """Check that the records of ``statement`` are shown to be in range, here or in its own proof.
+
+    Args:
+        statement: Acceptable (see `Statement.validate`).
+        evidence: The committed records and their proof.
+
+    Raises:
+        ProofRejected: Reason ``data``: there is no evidence and the statement needs some, or it is about
+            other records; or as `verify_table`.
+    """
+    if evidence is None:
+        if statement.data_ranges == "separate":
+            raise ProofRejected(
+                Reason.DATA,
+                "the statement leaves it to another proof that its records are in range: verify it together "
+                "with the committed data (data.json and data.zkdl) that it was trained on",
+            )
+        return
+    table, settings = _table(evidence), statement.settings
     if not isinstance(table, DataTable):
         raise _differ(Reason.DATA, "kind", "data", table.kind)
     for name, expected, found in (
@@ -87,22 +134,29 @@ def check_data(statement: Statement, table: Table) -> None:
         if expected != found:
             raise _differ(Reason.DATA, name, expected, found)
     if statement.data_commitment != table.commitment:
-        raise ProofRejected(Reason.DATA, "data: its commitments are not the statement's")
+        raise ProofRejected(Reason.DATA, "data: the table commits to other records than the statement")
+    checked(evidence)
 
 
-def initial_evidence(statement: Statement, table: Table) -> InitialEvidence:
-    """What a verified table says of the weights that ``statement`` starts from.
+def initial_evidence(
+    statement: Statement, evidence: InitialEvidence | TableEvidence | None
+) -> InitialEvidence | None:
+    """What a table says of the weights that ``statement`` starts from; other evidence as it is.
 
     Raises:
         ProofRejected: Reason ``initial``: it is no table of weights, the statement adds a seed's weights to
-            them, or their scales differ.
+            them, or their scales differ; or as `verify_table`.
     """
+    if evidence is None or isinstance(evidence, InitialEvidence):
+        return evidence
+    table = _table(evidence)
     if not isinstance(table, WeightTable):
         raise _differ(Reason.INITIAL, "kind", "weights", table.kind)
     if statement.initial_seed is not None:
         raise _differ(Reason.INITIAL, "initial_seed", statement.initial_seed, None)
     if statement.settings.weight_scale != table.scale:
         raise _differ(Reason.INITIAL, "weight_scale", statement.settings.weight_scale, table.scale)
+    checked(evidence)
     return InitialEvidence(table.commitment, table.offset, table.widths, table.bias, table.row_bits)
 
 

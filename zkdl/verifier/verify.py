@@ -18,6 +18,7 @@ from zkdl.verifier.channel import RowsForm, VerifierChannel
 from zkdl.verifier.decode import read_points
 from zkdl.verifier.equations import Equations
 from zkdl.verifier.model import check_model
+from zkdl.verifier.table import TableEvidence, check_data, initial_evidence
 
 
 def verify(
@@ -25,7 +26,8 @@ def verify(
     proof: Proof | bytes,
     weights: Model | None = None,
     *,
-    initial: InitialEvidence | None = None,
+    initial: InitialEvidence | TableEvidence | None = None,
+    data: TableEvidence | None = None,
 ) -> None:
     """Check a proof that the training run described by ``statement`` was computed exactly.
 
@@ -39,27 +41,31 @@ def verify(
     6. Weights, if given, are checked against the commitments to them.
 
     A statement that starts from committed weights is only as good as what shows what those are: without
-    ``initial`` it is refused before anything else is looked at. See `verify_chain` for runs in a row.
+    ``initial`` it is refused before anything else is looked at. See `verify_chain` for runs in a row. The
+    same holds for records whose range proof is separate, without ``data``.
 
     Args:
         statement: the public statement.
         proof: a `Proof` or its bytes.
         weights: if given, a model that must be the one that was proved, see `zkdl.export`.
-        initial: what was checked of the statement's ``initial_commitment``, from elsewhere.
+        initial: what was checked of the statement's ``initial_commitment``, from elsewhere; or the committed
+            weights that the run starts from, (table, proof).
+        data: the committed records that the run trains on, (table, proof); it is verified too.
 
     Raises:
         ProofRejected: with a `Reason`, for everything that is wrong with either input.
     """
-    data = bytes(proof)
-    if len(data) > MAX_PROOF_BYTES:
-        raise ProofRejected(Reason.LENGTH, f"{len(data)} bytes, a proof has at most {MAX_PROOF_BYTES}")
+    sent = bytes(proof)
+    if len(sent) > MAX_PROOF_BYTES:
+        raise ProofRejected(Reason.LENGTH, f"{len(sent)} bytes, a proof has at most {MAX_PROOF_BYTES}")
     try:
         statement.validate()
     except InputError as error:
         raise ProofRejected(Reason.BAD_STATEMENT, str(error)) from None
-    check_initial(statement, initial)
+    check_initial(statement, initial_evidence(statement, initial))
+    check_data(statement, data)
 
-    envelope = decode(data)
+    envelope = decode(sent)
     if envelope.statement_digest != statement.digest():
         raise ProofRejected(
             Reason.STATEMENT_MISMATCH,

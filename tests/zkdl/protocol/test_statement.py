@@ -119,7 +119,6 @@ def test_digest_is_pinned():
         ({"seed": 1 << 63}, "seed"),
         ({"first_step": (1 << 63) - 8}, "first_step"),
         ({"data_ranges": "none"}, "data_ranges must be one of"),
-        ({"data_ranges": "separate"}, "not supported by this version"),
         ({"initial_seed": None}, "initial_seed is None"),
         ({"initial_limit": 1}, "initial_limit must be positive with"),
         ({"initial_commitment": bytes(48 * 4)}, "initial_limit must be positive with"),
