@@ -54,7 +54,7 @@ def phase_work(instance: Instance, found: Report) -> dict[str, Work]:
     z = Sizes(s, instance.ranges)
     points = {name: size // POINT_BYTES for name, size in found.section_bytes.items()}
     row = 1 << s.row_bits
-    final = 2 if s.initial_commitment else 1
+    final = z.states
     opened = z.data_entries + final * z.final_entries
     width = sum(s.widths) * z.samples
     return {

@@ -103,14 +103,15 @@ class Sizes:
     @cached_property
     def range_stack(self) -> Stack:
         """Layout of what the range argument commits beside the cells."""
-        bits = self.statement.settings.activation_bits
+        bits = self.data_width
         shapes: list[tuple[BlockName, tuple[int, ...]]] = []
         if self.ranges == "bits":
             for name, shape, width in self._cell_shapes:
                 shapes += [((*name, i), shape) for i in range(width)]
             shapes += [(("data", i), (self.columns, self.used)) for i in range(bits)]
         else:
-            shapes = [((n,), (1 << n,)) for n in sorted({bits, *(width for *_, width in self._cell_shapes)})]
+            widths = {width for *_, width in self._cell_shapes} | ({bits} if bits else set())
+            shapes = [((n,), (1 << n,)) for n in sorted(widths)]
         return Stack.build(shapes, self.statement.row_bits)
 
     @cached_property
@@ -123,12 +124,23 @@ class Sizes:
         """Committed bits, without padding; 0 without them."""
         if self.ranges != "bits":
             return 0
-        width = self.statement.settings.activation_bits
-        return sum(prod(s) * w for _, s, w in self._cell_shapes) + self.columns * self.used * width
+        cells = sum(prod(shape) * width for _, shape, width in self._cell_shapes)
+        return cells + self.columns * self.used * self.data_width
+
+    @cached_property
+    def data_width(self) -> int:
+        """Bits in which this proof shows records to lie, or 0."""
+        s = self.statement
+        return s.settings.activation_bits if s.data_ranges == "proof" else 0
+
+    @cached_property
+    def states(self) -> int:
+        """Committed states of the weights: the final one, and the initial one where it is committed."""
+        return 2 if self.statement.initial_commitment else 1
 
     @cached_property
     def final_entries(self) -> int:
-        """Entries of the polynomial of weight differences."""
+        """Entries of the polynomial of one state of the weights."""
         s = self.statement
         return 1 << weight_stack(s.widths, s.bias, s.row_bits).num_vars
 
@@ -139,8 +151,8 @@ class Sizes:
 
     @cached_property
     def data_leaves(self) -> int:
-        """Entries of the data as the range argument sees them."""
-        return 1 << (log2_ceil(self.columns) + log2_ceil(self.used))
+        """Entries of the data as the range argument sees them; 0 where another proof ranges them."""
+        return 1 << (log2_ceil(self.columns) + log2_ceil(self.used)) if self.data_width else 0
 
     def padded(self, width: int) -> int:
         """Entries of a padded tensor (width, T, B)."""
@@ -176,16 +188,16 @@ def holdings(sizes: Sizes) -> list[Holding]:
         Holding("process", _PROCESS, "witness", "opening"),
         Holding("witness", 8 * (3 * neurons + 2 * hidden), "witness", "opening"),
         Holding("records", (8 * z.columns + 32) * s.records, "witness", "opening"),
-        Holding("differences", 8 * z.parameters, "witness", "opening"),
+        Holding("differences", 8 * z.parameters * z.states, "witness", "opening"),
         Holding("training again", 16 * z.parameters + 48 * z.largest_matrix, "witness", "witness"),
         Holding("used records", 8 * z.columns * z.used, "tensors", "opening"),
         Holding("activations, gradients", 8 * (inputs + neurons), "tensors", "opening"),
         Holding("cells by block", 8 * z.cells + 8 * z.columns * z.samples, "tensors", "tensors"),
         Holding("cell table", 8 * z.cell_entries, "tensors", "opening"),
-        Holding("difference table", 8 * z.final_entries + 8 * z.parameters, "tensors", "opening"),
+        Holding("difference table", 8 * (z.final_entries + z.parameters) * z.states, "tensors", "opening"),
         Holding("cell rows", 8 * z.cells, "commitments", "opening"),
         Holding("sorted points", _sorting(z), "commitments", "commitments"),
-        Holding("initial weights", 8 * z.parameters, "matmul", "opening"),
+        Holding("initial weights", 8 * z.parameters * z.states, "tensors", "opening"),
         Holding("slices", 32 * z.samples * (2 * last - 1), "matmul", "ranges"),
         Holding("product tables", 32 * product_tables, "matmul", "ranges"),
         Holding("update tables", 32 * z.padded_samples * 4 * last, "update", "ranges"),
@@ -194,7 +206,7 @@ def holdings(sizes: Sizes) -> list[Holding]:
     if s.num_layers > 1:
         block = max(z.padded(width) for width in widths[1:-1])
         out.append(Holding("relu block", 2 * 32 * block, "zkrelu", "zkrelu"))
-    opened = z.cell_entries + z.range_entries + z.final_entries + z.data_entries
+    opened = z.cell_entries + z.range_entries + z.states * z.final_entries + z.data_entries
     out.append(Holding("opening weights", 32 * opened + 8 * z.data_entries, "opening", "opening"))
     if z.ranges == "bits":
         out += [
