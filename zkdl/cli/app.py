@@ -6,8 +6,9 @@ import typer
 
 from zkdl import console
 from zkdl.cli.inspecting import inspect
-from zkdl.cli.proving import export, prove, verify
+from zkdl.cli.proving import export, prove
 from zkdl.cli.running import estimate, train
+from zkdl.cli.verifying import verify
 
 __all__ = ["app", "main"]
 

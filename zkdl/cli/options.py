@@ -27,13 +27,22 @@ class Backend(StrEnum):
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Hidden = Annotated[str, typer.Option(help="Widths of the hidden layers, e.g. 64,64; 'none' for none.")]
+# Those with a default that depends on whether a run is resumed are None where they are not given.
+Hidden = Annotated[
+    str | None,
+    typer.Option(help="Widths of the hidden layers, e.g. 64,64; 'none' for none.", show_default="64,64"),
+]
 Steps = Annotated[int, typer.Option(help="Mini-batch steps T.")]
-BatchSize = Annotated[int, typer.Option(help="Records per step B.")]
-LearningRate = Annotated[str, typer.Option(help="An exact number such as 1/64.")]
-Seed = Annotated[int, typer.Option(help="Names the batches, and the initial weights.")]
+BatchSize = Annotated[int | None, typer.Option(help="Records per step B.", show_default="64")]
+LearningRate = Annotated[str | None, typer.Option(help="An exact number such as 1/64.", show_default="1/64")]
+Seed = Annotated[
+    int | None, typer.Option(help="Names the batches, and the initial weights.", show_default="1")
+]
 InitialSeed = Annotated[int | None, typer.Option(help="Names the initial weights instead.")]
-Bias = Annotated[bool, typer.Option("--bias/--no-bias", help="Whether layers have a bias.")]
+Bias = Annotated[
+    bool | None,
+    typer.Option("--bias/--no-bias", help="Whether layers have a bias.", show_default="bias"),
+]
 ActivationScale = Annotated[int | None, typer.Option(help="Bits behind the point of activations.")]
 GradientScale = Annotated[int | None, typer.Option(help="Bits behind the point of gradients.")]
 WeightScale = Annotated[int | None, typer.Option(help="Bits behind the point of weights.")]

@@ -1,4 +1,4 @@
-"""``zkdl prove``, ``zkdl verify`` and ``zkdl export``."""
+"""``zkdl prove`` and ``zkdl export``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,6 @@ from zkdl.cli.options import (
     Ranges,
     Threads,
 )  # fmt: skip
-from zkdl.errors import ProofRejected
-
-_REJECTED = 1
 
 
 def prove(
@@ -70,37 +67,6 @@ def prove(
             "statement_digest": statement.digest().hex(),
         }
         console.emit(summary if as_json else f"{target}: {len(proof)} bytes, proved in {seconds:.2f} s")
-
-
-def verify(
-    statement: Annotated[Path, typer.Argument(metavar="STATEMENT", help="RUN/statement.json")],
-    proof: Annotated[Path, typer.Argument(metavar="PROOF", help="RUN/proof.zkdl")],
-    weights: Annotated[
-        Path | None, typer.Option(help="Also check that this exported model is the one that was proved.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Check a proof: exit 0 accepted, 1 rejected, 2 unreadable."""
-    with console.guard():
-        start = time.perf_counter()
-        from zkdl.protocol.model_file import Model
-        from zkdl.protocol.proof import Proof
-        from zkdl.protocol.statement import Statement
-
-        claim, sent = Statement.load(statement), Proof.load(proof)
-        model = None if weights is None else Model.load(weights)
-        from zkdl.verifier import verify as check_proof
-
-        try:
-            check_proof(claim, sent, model)
-        except ProofRejected as error:
-            if as_json:
-                console.emit({"accepted": False, "reason": str(error.reason), "message": error.detail})
-            console.refuse(f"rejected: {error}", _REJECTED)
-        seconds = time.perf_counter() - start
-        result = {"accepted": True, "seconds": seconds, "proof_bytes": len(sent)}
-        result["peak_rss_bytes"] = console.peak_rss_bytes()
-        console.emit(result if as_json else f"accepted in {seconds:.2f} s")
 
 
 def export(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,15 +37,21 @@ from zkdl.errors import InputError
 
 
 def train(
-    data: Annotated[str, typer.Option(help="digits, mnist5k, or an .npz file with X and y.")],
     out: Annotated[Path, typer.Option(help="Directory to write the run to.")],
-    hidden: Hidden = "64,64",
+    data: Annotated[str | None, typer.Option(help="digits, mnist5k, or an .npz file with X and y.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="Continue this run; what is not given is as there, its data included."
+        ),
+    ] = None,
+    hidden: Hidden = None,
     steps: Steps = 8,
-    batch_size: BatchSize = 64,
-    learning_rate: LearningRate = "1/64",
-    seed: Seed = 1,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    seed: Seed = None,
     initial_seed: InitialSeed = None,
-    bias: Bias = True,
+    bias: Bias = None,
     activation_scale: ActivationScale = None,
     gradient_scale: GradientScale = None,
     weight_scale: WeightScale = None,
@@ -58,11 +65,15 @@ def train(
         start = time.perf_counter()
         check_directory(out)
         scales = (activation_scale, gradient_scale, weight_scale, activation_bits, gradient_bits, limb_bits)
-        loaded, arguments = _arguments(
-            data, hidden, steps, batch_size, learning_rate, seed, initial_seed, bias, scales
-        )
+        flags = _flags(hidden, steps, batch_size, learning_rate, seed, initial_seed, bias)
         from zkdl.training import train as run_training
 
+        if resume is None:
+            if data is None:
+                raise InputError("train takes --data, or --resume RUN")
+            loaded, arguments = _arguments(data, flags, scales)
+        else:
+            loaded, arguments = _resumed(resume, data, flags, scales)
         with console.progress_bar() as progress:
             run = run_training(loaded.X, loaded.y, **arguments, progress=progress)
         run.save(out)
@@ -73,13 +84,13 @@ def train(
 def estimate(
     run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Directory that train wrote.")] = None,
     data: Annotated[str | None, typer.Option(help="Instead of RUN: the data that would be used.")] = None,
-    hidden: Hidden = "64,64",
+    hidden: Hidden = None,
     steps: Steps = 8,
-    batch_size: BatchSize = 64,
-    learning_rate: LearningRate = "1/64",
-    seed: Seed = 1,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    seed: Seed = None,
     initial_seed: InitialSeed = None,
-    bias: Bias = True,
+    bias: Bias = None,
     activation_scale: ActivationScale = None,
     gradient_scale: GradientScale = None,
     weight_scale: WeightScale = None,
@@ -108,9 +119,8 @@ def estimate(
                 gradient_bits,
                 limb_bits,
             )
-            loaded, arguments = _arguments(
-                str(data), hidden, steps, batch_size, learning_rate, seed, initial_seed, bias, scales
-            )
+            flags = _flags(hidden, steps, batch_size, learning_rate, seed, initial_seed, bias)
+            loaded, arguments = _arguments(str(data), flags, scales)
             from zkdl.training.fit import Plan
             from zkdl.training.run import draft
 
@@ -128,38 +138,70 @@ def estimate(
         console.emit(found if as_json else text)
 
 
-def _arguments(
-    data: str,
-    hidden: str,
-    steps: int,
-    batch_size: int,
-    learning_rate: str,
-    seed: int,
-    initial_seed: int | None,
-    bias: bool,
-    scales: tuple[int | None, ...],
-) -> tuple[Any, dict[str, Any]]:
-    """The data set, and the keyword arguments of `zkdl.train` that the flags stand for."""
-    from zkdl.protocol.settings import Settings
-    from zkdl.training import datasets
+_DEFAULTS = {"hidden": (64, 64), "batch_size": 64, "learning_rate": "1/64", "seed": 1, "bias": True}
+_SCALES = (
+    "activation_scale", "gradient_scale", "weight_scale", "activation_bits", "gradient_bits", "limb_bits",
+)  # fmt: skip
 
-    widths = _widths(hidden)
-    names = ("activation_scale", "gradient_scale", "weight_scale", "activation_bits", "gradient_bits")
-    overrides = dict(zip((*names, "limb_bits"), scales, strict=True))
-    settings = Settings.choose(batch_size, learning_rate, **overrides)
-    loaded = datasets.load(data)
-    return loaded, {
-        "hidden": widths,
+
+def _flags(
+    hidden: str | None,
+    steps: int,
+    batch_size: int | None,
+    learning_rate: str | None,
+    seed: int | None,
+    initial_seed: int | None,
+    bias: bool | None,
+) -> dict[str, Any]:
+    """The keyword arguments of `zkdl.train` that the flags stand for; None where one was not given."""
+    return {
+        "hidden": None if hidden is None else _widths(hidden),
         "steps": steps,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "seed": seed,
         "initial_seed": initial_seed,
-        "settings": settings,
         "bias": bias,
-        "classes": loaded.classes,
-        "test": loaded.test,
     }
+
+
+def _arguments(
+    data: str, flags: dict[str, Any], scales: tuple[int | None, ...]
+) -> tuple[Any, dict[str, Any]]:
+    """The data set, and all keyword arguments of a new run."""
+    from zkdl.protocol.settings import Settings
+    from zkdl.training import datasets
+
+    flags = {name: _DEFAULTS.get(name) if value is None else value for name, value in flags.items()}
+    overrides = dict(zip(_SCALES, scales, strict=True))
+    settings = Settings.choose(flags["batch_size"], flags["learning_rate"], **overrides)
+    loaded = datasets.load(data)
+    return loaded, {**flags, "settings": settings, "classes": loaded.classes, "test": loaded.test}
+
+
+@dataclass(frozen=True)
+class _SameRecords:
+    """Stands for the data set where a run goes on with the records of the one before."""
+
+    name: str
+    X: None = None
+    y: None = None
+    classes: None = None
+    test: None = None
+
+
+def _resumed(
+    resume: Path, data: str | None, flags: dict[str, Any], scales: tuple[int | None, ...]
+) -> tuple[Any, dict[str, Any]]:
+    """The data set, and the keyword arguments of a run that continues the one in a directory."""
+    from zkdl.training import Run, datasets
+
+    before = Run.load(resume)
+    given = {name: value for name, value in zip(_SCALES, scales, strict=True) if value is not None}
+    settings = replace(before.statement.settings, **given) if given else None
+    loaded = _SameRecords(f"as in {resume}") if data is None else datasets.load(data)
+    arguments = {"settings": settings, "classes": loaded.classes, "test": loaded.test, "resume": before}
+    return loaded, {**flags, **arguments}
 
 
 def _widths(text: str) -> tuple[int, ...]:
@@ -181,6 +223,7 @@ def _train_summary(run: Any, name: str, out: Path, seconds: float) -> dict[str, 
         "records": statement.records,
         "widths": list(statement.widths),
         "steps": statement.steps,
+        "first_step": statement.first_step,
         "settings": statement.settings.as_dict(),
         "statement_digest": statement.digest().hex(),
         "loss": history.loss[-1],

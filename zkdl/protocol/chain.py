@@ -105,19 +105,20 @@ def check_initial(statement: Statement, evidence: InitialEvidence | None) -> Non
     if evidence is None:
         raise _no(
             "the statement starts from committed weights, and nothing here shows what they are: verify it "
-            "together with the statement and proof of the run that it continues"
+            "together with the statement and proof of the run that it continues, or with the committed "
+            "weights (weights.json and weights.zkdl) that it starts from"
         )
     if (evidence.widths, evidence.bias, evidence.row_bits) != (
         statement.widths,
         statement.bias,
         statement.row_bits,
     ):
-        raise _no("the evidence is about weights of another layout: widths, bias or row_bits differ")
+        raise _no("the weights that were handed on have another layout: widths, bias or row_bits differ")
     if statement.initial_commitment != evidence.commitment:
-        raise _no("initial_commitment is not the one that the evidence is about")
+        raise _no("initial_commitment is not the one that was handed on")
     if statement.initial_limit < evidence.limit:
         raise _no(
-            f"initial_limit must be at least {evidence.limit}, which is what the evidence vouches for, "
+            f"initial_limit must be at least {evidence.limit}, the limit that was handed on, "
             f"got {statement.initial_limit}"
         )
 

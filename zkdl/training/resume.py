@@ -29,12 +29,11 @@ class Handover:
     """What a run starts from besides a plan.
 
     Attributes:
-        added: W and b after the run before, minus the public base.
+        added: W and b after the run before, minus the public base; or committed weights.
         blinds: Blinding factors of the commitment to those.
         commitment: That commitment: the sum of the two of the run before.
-        limit: Static bound on the magnitude of every entry of it.
-        row_bits: Of the run before; commitments of other rows could not be added.
-        data: Commitment and blinding factors of the same records, or None for other records.
+        limit: Bound on the magnitude of every entry of it.
+        row_bits: Of the rows that are committed; commitments of other rows could not be added.
     """
 
     added: State
@@ -42,7 +41,6 @@ class Handover:
     commitment: bytes
     limit: int
     row_bits: int
-    data: tuple[bytes, NDArray[np.uint64]] | None
 
     def start(self, statement: Statement) -> Statement:
         """``statement`` with the initial weights that are handed over."""
@@ -104,7 +102,7 @@ def continued(run: Run, X: object, y: object, arguments: dict[str, Any]) -> tupl
             f"X and y have {plan.widths[0]} features and {plan.widths[-1]} outputs, the run that is resumed "
             f"has {before.widths[0]} and {before.widths[-1]}"
         )
-    handover = _handover(before, witness, np.array_equal(plan.data, witness.data))
+    handover = _handover(before, witness)
     # The sequence of batches goes on where it is the same one, and starts where it is another.
     same = (plan.seed, len(plan.data), plan.batch_size) == (before.seed, before.records, before.batch_size)
     first_step = before.first_step + before.steps if same else 0
@@ -141,7 +139,7 @@ def _records(run: Run, classes: int | None) -> tuple[object, object, int | None]
     return features, targets, classes
 
 
-def _handover(before: Statement, witness: Witness, same_data: bool) -> Handover:
+def _handover(before: Statement, witness: Witness) -> Handover:
     from zkdl import arithmetic as za
     from zkdl.protocol.chain import hand_on
 
@@ -158,5 +156,4 @@ def _handover(before: Statement, witness: Witness, same_data: bool) -> Handover:
         evidence.commitment,
         evidence.limit,
         before.row_bits,
-        (before.data_commitment, witness.data_blinds) if same_data else None,
     )
