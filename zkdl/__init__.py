@@ -22,13 +22,19 @@ if TYPE_CHECKING:
     from zkdl.protocol.proof import Proof
     from zkdl.protocol.settings import Settings
     from zkdl.protocol.statement import Statement
+    from zkdl.protocol.table import DataTable, WeightTable
+    from zkdl.prover.commit import commit_data, commit_weights
     from zkdl.prover.prove import prove
-    from zkdl.training import Run, Witness, export, train
+    from zkdl.training import CommittedData, CommittedWeights, Run, Witness, export, train
     from zkdl.verifier.chain import verify_chain
+    from zkdl.verifier.table import verify_table
     from zkdl.verifier.verify import verify
 
 __all__ = [
     "BackendError",
+    "CommittedData",
+    "CommittedWeights",
+    "DataTable",
     "FormatError",
     "InputError",
     "Model",
@@ -40,17 +46,21 @@ __all__ = [
     "Run",
     "Settings",
     "Statement",
+    "WeightTable",
     "Witness",
     "WitnessError",
     "ZkdlError",
     "__version__",
     "arithmetic",
+    "commit_data",
+    "commit_weights",
     "errors",
     "export",
     "prove",
     "train",
     "verify",
     "verify_chain",
+    "verify_table",
 ]
 
 # Names are looked up on first use, so that `import zkdl` stays fast and loads no kernels.
@@ -64,6 +74,12 @@ _HOMES = {
     "Proof": "zkdl.protocol.proof",
     "Settings": "zkdl.protocol.settings",
     "Statement": "zkdl.protocol.statement",
+    "DataTable": "zkdl.protocol.table",
+    "WeightTable": "zkdl.protocol.table",
+    "commit_data": "zkdl.prover",
+    "commit_weights": "zkdl.prover",
+    "CommittedData": "zkdl.training",
+    "CommittedWeights": "zkdl.training",
     "prove": "zkdl.prover",
     "Run": "zkdl.training",
     "Witness": "zkdl.training",
@@ -71,6 +87,7 @@ _HOMES = {
     "train": "zkdl.training",
     "verify": "zkdl.verifier",
     "verify_chain": "zkdl.verifier",
+    "verify_table": "zkdl.verifier",
 }
 _MODULES = ("arithmetic", "errors", "protocol", "prover", "training", "verifier")
 

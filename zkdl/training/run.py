@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zkdl.errors import InputError
+from zkdl.protocol.files import write_together
 from zkdl.protocol.layout import choose_row_bits
 from zkdl.protocol.settings import Settings
 from zkdl.protocol.statement import POINT_BYTES, Statement
+from zkdl.training.committed import CommittedData, CommittedWeights
 from zkdl.training.fit import Plan, Progress, run_plan
 from zkdl.training.history import History
 from zkdl.training.resume import Handover, continued
+from zkdl.training.starting import Records, from_committed, on_committed, records_of, settings_for
 from zkdl.training.witness import Witness
 
 __all__ = ["Run", "draft", "train"]
 
-_FILES = ("statement.json", "witness.npz", "history.json")
 _DEFAULTS: dict[str, object] = {
     "hidden": (64, 64), "batch_size": 64, "learning_rate": "1/64", "seed": 1, "bias": True,
 }  # fmt: skip
@@ -55,23 +56,14 @@ class Run:
             InputError: ``directory`` is a file.
             OSError: Something could not be written.
         """
-        target = Path(os.path.abspath(directory))
-        if target.exists() and not target.is_dir():
-            raise InputError(f"out must be a directory, but {os.fspath(directory)} is a file")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging = target.with_name(f".{target.name[:64]}.{secrets.token_hex(8)}.tmp")
-        staging.mkdir(mode=0o777)
-        try:
-            self.witness.save(staging / "witness.npz")
-            self.history.save(staging / "history.json")
-            self.statement.save(staging / "statement.json")
-            if not target.exists():
-                staging.rename(target)
-                return
-            for name in reversed(_FILES):
-                (staging / name).replace(target / name)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        write_together(
+            directory,
+            {
+                "history.json": self.history.save,
+                "witness.npz": self.witness.save,
+                "statement.json": self.statement.save,
+            },
+        )
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> Run:
@@ -104,6 +96,8 @@ def train(
     classes: int | None = None,
     test: tuple[object, object] | None = None,
     resume: Run | None = None,
+    data: CommittedData | None = None,
+    initial: CommittedWeights | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Train a ReLU network exactly in fixed point, and commit to its data and final weights.
@@ -128,6 +122,10 @@ def train(
         classes: Number of classes; one more than the largest label by default.
         test: Held-out ``(X, y)`` that is only looked at after the last step.
         resume: The run to continue, with its witness: what `train` returned or `Run.load` read.
+        data: Records that were committed before (`zkdl.commit_data`), in place of X and y. Nothing is
+            committed anew, and the proof of the run leaves their range proof to that of the records.
+        initial: Weights that were committed before (`zkdl.commit_weights`), to start from; widths, biases and
+            weight scale are theirs.
         progress: Called with a phase name and a fraction.
 
     Returns:
@@ -148,22 +146,30 @@ def train(
         >>> run.statement.widths, run.witness.positive[0].shape
         ((2, 2, 2), (1, 2, 2))
     """
-    arguments = {
+    arguments: dict[str, Any] = {
         "hidden": hidden, "steps": steps, "batch_size": batch_size, "learning_rate": learning_rate,
         "seed": seed, "initial_seed": initial_seed, "settings": settings, "bias": bias, "classes": classes,
         "test": test,
     }  # fmt: skip
-    handover = None
+    handover = records = None
+    if data is not None:
+        X, y = on_committed(data, X, y, arguments)
     if resume is not None:
         if not isinstance(resume, Run):
             raise InputError(f"resume must be a zkdl.Run (see Run.load), got {type(resume).__name__}")
+        if initial is not None:
+            raise InputError("initial and resume both say where to start: give one of the two")
         plan, handover = continued(resume, X, y, arguments)
+        if np.array_equal(plan.data, resume.witness.data):
+            before = resume.statement
+            records = Records(before.data_commitment, resume.witness.data_blinds, before.data_ranges)
     else:
         if X is None or y is None:
-            raise InputError("X and y must be given, unless a run is resumed")
-        defaults = {name: value for name, value in _DEFAULTS.items() if arguments[name] is None}
-        plan = Plan.make(X, y, **{**arguments, **defaults})  # type: ignore[arg-type]
-    empty = draft(plan, handover)
+            raise InputError("X and y must be given, unless a run is resumed or records are committed (data)")
+        plan, handover = _fresh(X, y, data, initial, arguments)
+    if data is not None:
+        records = records_of(data, plan)
+    empty = draft(plan, handover, records)
     witness = Witness.empty(plan.data, plan.widths, plan.steps, plan.batch_size)
     if handover is not None:
         handover.give(witness)
@@ -173,9 +179,31 @@ def train(
     history = result.history
     # The float64 network and both states of the weights are not needed while committing.
     del result
-    statement = _commit(empty, witness, handover, progress)
+    statement = _commit(empty, witness, records, progress)
     statement.validate()
     return Run(statement, witness, history)
+
+
+def _fresh(
+    X: object,
+    y: object,
+    data: CommittedData | None,
+    initial: CommittedWeights | None,
+    arguments: dict[str, Any],
+) -> tuple[Plan, Handover | None]:
+    """The plan of a run that continues no other."""
+    if initial is not None and not isinstance(initial, CommittedWeights):
+        raise InputError(
+            f"initial must be zkdl.CommittedWeights (zkdl.commit_weights), got {type(initial).__name__}"
+        )
+    fixed = () if initial is None else ("hidden", "bias")
+    for name, value in _DEFAULTS.items():
+        if arguments[name] is None and name not in fixed:
+            arguments[name] = value
+    arguments["settings"] = settings_for(data, initial, arguments)
+    if initial is not None:
+        return from_committed(initial, X, y, arguments)
+    return Plan.make(X, y, **arguments), None
 
 
 def _differences(
@@ -185,7 +213,7 @@ def _differences(
     return [np.subtract(end, start, out=end) for end, start in zip(ends, starts, strict=True)]
 
 
-def draft(plan: Plan, handover: Handover | None = None) -> Statement:
+def draft(plan: Plan, handover: Handover | None = None, records: Records | None = None) -> Statement:
     """The statement that a plan leads to, its commitments still zeros; finds before training what is wrong.
 
     Raises:
@@ -194,6 +222,8 @@ def draft(plan: Plan, handover: Handover | None = None) -> Statement:
     probe = _statement(plan, _row_bits(plan), b"", b"")
     if handover is not None:
         probe = handover.start(probe)
+    if records is not None:
+        probe = replace(probe, data_ranges=records.ranges)
     out = replace(
         probe,
         data_commitment=bytes(POINT_BYTES * len(plan.data)),
@@ -226,7 +256,7 @@ def _statement(plan: Plan, row_bits: int, data_commitment: bytes, final_commitme
 
 
 def _commit(
-    empty: Statement, witness: Witness, handover: Handover | None, progress: Progress | None
+    empty: Statement, witness: Witness, records: Records | None, progress: Progress | None
 ) -> Statement:
     from zkdl import arithmetic as za
     from zkdl.training.commitments import commit_data, commit_final
@@ -234,8 +264,8 @@ def _commit(
     if progress is not None:
         progress("commit", 0.0)
     witness.final_blinds = np.ascontiguousarray(za.Fr.random(empty.weight_rows))
-    if handover is not None and handover.data is not None:
-        data, witness.data_blinds = handover.data
+    if records is not None:
+        data, witness.data_blinds = records.commitment, records.blinds
     else:
         witness.data_blinds = np.ascontiguousarray(za.Fr.random(empty.records))
         data = commit_data(witness.data, witness.data_blinds)

@@ -123,7 +123,7 @@ def check_data(statement: Statement, evidence: TableEvidence | None) -> None:
         return
     table, settings = _table(evidence), statement.settings
     if not isinstance(table, DataTable):
-        raise _differ(Reason.DATA, "kind", "data", table.kind)
+        raise ProofRejected(Reason.DATA, f"expected a table of data, got one of {table.kind}")
     for name, expected, found in (
         ("features", statement.widths[0], table.features),
         ("outputs", statement.widths[-1], table.outputs),
@@ -134,7 +134,7 @@ def check_data(statement: Statement, evidence: TableEvidence | None) -> None:
         if expected != found:
             raise _differ(Reason.DATA, name, expected, found)
     if statement.data_commitment != table.commitment:
-        raise ProofRejected(Reason.DATA, "data: the table commits to other records than the statement")
+        raise ProofRejected(Reason.DATA, "the table commits to other records than the statement")
     checked(evidence)
 
 
@@ -151,7 +151,7 @@ def initial_evidence(
         return evidence
     table = _table(evidence)
     if not isinstance(table, WeightTable):
-        raise _differ(Reason.INITIAL, "kind", "weights", table.kind)
+        raise ProofRejected(Reason.INITIAL, f"expected a table of weights, got one of {table.kind}")
     if statement.initial_seed is not None:
         raise _differ(Reason.INITIAL, "initial_seed", statement.initial_seed, None)
     if statement.settings.weight_scale != table.scale:
@@ -161,5 +161,4 @@ def initial_evidence(
 
 
 def _differ(reason: Reason, name: str, expected: object, found: object) -> ProofRejected:
-    what = "data" if reason == Reason.DATA else "initial"
-    return ProofRejected(reason, f"{what}: the statement has {name} {expected}, the table {found}")
+    return ProofRejected(reason, f"the statement has {name} {expected}, the committed table {found}")
