@@ -16,6 +16,7 @@ import numpy as np
 
 from zkdl import arithmetic as za
 from zkdl.errors import ProofRejected
+from zkdl.protocol.chain import InitialEvidence, hand_on
 from zkdl.protocol.commitment import commit_rows
 from zkdl.protocol.instance import Instance
 from zkdl.protocol.layout import weight_rows, weight_stack
@@ -67,6 +68,29 @@ class Run:
         self.statement = replace(s, final_commitment=final)
 
 
+@dataclass
+class Start:
+    """Committed initial weights: what is added to the base of the seed, and what the statement says of it."""
+
+    weights: list[np.ndarray]
+    biases: list[np.ndarray]
+    blinds: np.ndarray
+    commitment: bytes
+    limit: int
+
+
+def after(run: Run) -> Start:
+    """What an honest run hands on to the one that continues it."""
+    s, w = run.statement, run.witness
+    weights, biases, blinds = w.final_difference, w.bias_difference, w.final_blinds
+    if w.added is not None:
+        weights = [a + b for a, b in zip(weights, w.initial_difference, strict=True)]
+        biases = [a + b for a, b in zip(biases, w.initial_bias_difference, strict=True)]
+        blinds = za.Fr.add(blinds, w.initial_blinds)
+    evidence = hand_on(s)
+    return Start(_copies(weights), _copies(biases), np.array(blinds), evidence.commitment, evidence.limit)
+
+
 def random_data(widths: Sequence[int], records: int, settings: Settings, seed: int = 0) -> np.ndarray:
     """Features of about unit size and one-hot labels, (records, d_0 + d_L)."""
     rng = np.random.default_rng(seed)
@@ -86,9 +110,11 @@ def train(
     settings: Settings = SMALL,
     learning_rate: Fraction | None = None,
     seed: int = 1,
-    initial_seed: int = 1,
+    initial_seed: int | None = 1,
     row_bits: int = 5,
     data: np.ndarray | None = None,
+    start: Start | None = None,
+    first_step: int = 0,
     order: np.ndarray | None = None,
     trainer: Callable[..., Trainer] = Trainer,
     after_step: Callable[[int, Trainer], None] | None = None,
@@ -97,6 +123,7 @@ def train(
 
     Args:
         learning_rate: eta; by default the one whose multiplier mu is one.
+        start: committed initial weights, on top of those of the seed.
         order: (T, B) records of every step; by default what the seed names.
         trainer: makes the trainer, honest by default.
         after_step: may tamper with the trainer's weights after each step.
@@ -106,9 +133,10 @@ def train(
     rate = learning_rate or Fraction(batch_size, 1 << shift)
     if data is None:
         data = random_data(widths, records, settings)
-    order = batches(seed, records, batch_size, steps) if order is None else order
+    order = batches(seed, records, batch_size, steps, first_step) if order is None else order
     mu = settings.multiplier(batch_size, rate)
-    model = trainer(widths, bias, settings, mu, initial_seed)
+    added = () if start is None else ((start.weights, start.biases),)
+    model = trainer(widths, bias, settings, mu, initial_seed, *added)
     witness = Witness.empty(data, widths, steps, batch_size)
     features = widths[0]
     weights, biases = [_copies(model.weights)], [_copies(model.biases)]
@@ -123,6 +151,9 @@ def train(
     witness.data_blinds = za.Fr.random(records)
     rows = len(weight_stack(widths, bias, row_bits).live_rows)
     witness.final_blinds = za.Fr.random(rows)
+    if start is not None:
+        witness.initial_difference, witness.initial_bias_difference = start.weights, start.biases
+        witness.initial_blinds = start.blinds
     statement = Statement(
         widths=widths,
         bias=bias,
@@ -136,6 +167,9 @@ def train(
         row_bits=row_bits,
         data_commitment=commit_data(data, witness.data_blinds),
         final_commitment=b"",
+        first_step=first_step,
+        initial_commitment=b"" if start is None else start.commitment,
+        initial_limit=0 if start is None else start.limit,
     )
     out = Run(statement, witness, weights, biases)
     out.recommit()
@@ -179,10 +213,10 @@ def forge(
     return Proof(encode(ranges, statement.digest(), sections))
 
 
-def reason(statement: Statement, proof: Proof | bytes) -> str | None:
+def reason(statement: Statement, proof: Proof | bytes, initial: InitialEvidence | None = None) -> str | None:
     """Why the verifier rejects, or None when it accepts."""
     try:
-        verify(statement, proof)
+        verify(statement, proof, initial=initial)
     except ProofRejected as error:
         return str(error.reason)
     return None
