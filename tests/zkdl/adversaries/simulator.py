@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 
 from zkdl import arithmetic as za
+from zkdl.protocol import table_argument
 from zkdl.protocol.channel import MESSAGE_WIDTH, Section
 from zkdl.protocol.commitment import blind_base, commit_values, row_bases, value_base
 from zkdl.protocol.instance import Instance
-from zkdl.protocol.proof import encode
+from zkdl.protocol.proof import TABLE_FORM, encode
 from zkdl.protocol.schedule import run
 from zkdl.protocol.statement import Statement
+from zkdl.protocol.table import Table
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.verifier.channel import RowsForm, VerifierChannel
 from zkdl.verifier.decode import read_points
@@ -143,8 +145,26 @@ def simulate(statement: Statement, ranges: str) -> tuple[bytes, list[int]]:
     return encode(ranges, statement.digest(), channel.finished()), challenges
 
 
+def simulate_table(table: Table) -> tuple[bytes, list[int]]:
+    """The same for a committed table."""
+    solver = _Solver(max(table.row_vars, table.lookup.row_bits))
+    points = read_points(table.commitment, "table")
+    first = solver.add(len(points), points)
+    known = {
+        table_argument.chunk_name(k): RowsForm(first + chunk.first, chunk.rows)
+        for k, chunk in enumerate(table.chunks)
+    }
+    channel = Simulator(solver, known)
+    table_argument.run(channel, table, None)
+    challenges = [*channel.challenges_drawn, secrets.randbelow(R)]
+    return encode("lookup", table.digest(), channel.finished(), TABLE_FORM), challenges
+
+
 @contextmanager
 def programmed(challenges: list[int]) -> Iterator[None]:
     """A verifier that takes the given challenges for those of the random oracle."""
-    with patch("zkdl.verifier.verify.Transcript", lambda protocol: _Programmed(challenges)):
+    with ExitStack() as stack:
+        for module in ("verify", "table"):
+            target = f"zkdl.verifier.{module}.Transcript"
+            stack.enter_context(patch(target, lambda protocol: _Programmed(challenges)))
         yield
