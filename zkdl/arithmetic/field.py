@@ -152,7 +152,9 @@ class Field:
     @switched("field.ones")
     def ones(self, n: int) -> np.ndarray:
         """n ones."""
-        return np.repeat(self._one, n, axis=0)
+        out = np.empty((n, self.limbs), np.uint64)
+        out[:] = self._one
+        return out
 
     def random(self, n: int) -> np.ndarray:
         """n uniform elements from the operating system's entropy.

@@ -21,6 +21,8 @@ Point: TypeAlias = "Sequence[int] | np.ndarray"
 
 # Least work for a second thread, in table entries.
 _GRAIN = 2048
+# Variables of the lines that a long table of integers is cut into.
+_LINE_VARS = 11
 
 
 def _coordinates(point: Point) -> np.ndarray:
@@ -100,7 +102,10 @@ def eval_int(table: np.ndarray, point: Point) -> int:
     values = as_int64(table, "table").reshape(-1)
     coordinates = _coordinates(point)
     _check_point(values.size, coordinates.size // 4, "table")
-    return inner_int(values, eq_table(coordinates.reshape(-1, 4)))
+    point_rows = coordinates.reshape(-1, 4)
+    # Lines of the table first, so that the weights are never laid out in the table's length.
+    columns, rows = eq_table(point_rows[:_LINE_VARS]), eq_table(point_rows[_LINE_VARS:])
+    return _inner(matvec(values.reshape(len(rows), -1), columns).reshape(-1), rows.reshape(-1))
 
 
 def _check_point(entries: int, coordinates: int, name: str) -> None:

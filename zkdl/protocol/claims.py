@@ -25,6 +25,20 @@ from zkdl.protocol.transcript import FR_MODULUS as R
 Array = NDArray[np.uint64]
 
 
+def cut_axes(table: NDArray[Any], real: Sequence[tuple[int, int]]) -> NDArray[Any]:
+    """A table, flat or of elements, with zeros beyond the real entries of an axis.
+
+    Args:
+        table: (2^n, ...).
+        real: (variables, real entries) of each axis, the fastest first; n variables in all.
+    """
+    shape = (*(1 << vars_ for vars_, _ in reversed(real)), *table.shape[1:])
+    inside = tuple(slice(count) for _, count in reversed(real))
+    out = np.zeros_like(table)
+    out.reshape(shape)[inside] = table.reshape(shape)[inside]
+    return out
+
+
 @dataclass(frozen=True)
 class BlockPart:
     """coef * block(point), for one block of the polynomial ``poly``, or all of it (None).
@@ -39,15 +53,9 @@ class BlockPart:
     point: tuple[int, ...]
     real: tuple[tuple[int, int], ...] | None = None
 
-    def weights(self, table: Array) -> Array:
-        """The weights of the block's entries up to coef, from the table eq(point, .) of shape (n, 4)."""
-        if self.real is None:
-            return table
-        shape = (*(1 << vars_ for vars_, _ in reversed(self.real)), 4)
-        inside = tuple(slice(count) for _, count in reversed(self.real))
-        out = np.zeros_like(table)
-        out.reshape(shape)[inside] = table.reshape(shape)[inside]
-        return out
+    def real_entries(self, entries: NDArray[np.integer]) -> NDArray[np.integer]:
+        """The block's entries, (2^n,) integers, with zeros in the place of those that do not count."""
+        return entries if self.real is None else cut_axes(entries, self.real)
 
     def evaluate(self, stack: Stack, rho: Point, cache: dict[tuple[Any, ...], int]) -> int:
         """MLE of the weights at ``rho``; ``cache`` keeps what parts at one point share."""

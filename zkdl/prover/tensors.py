@@ -164,6 +164,6 @@ class Tensors:
             else:
                 place = self.block_slice(part.poly, part.block, 1 << len(part.point))
                 entries = self.tables[part.poly][place]
-                value = za.multilinear.inner_int(entries, part.weights(self.eq_table(part.point)))
+                value = za.multilinear.eval_int(part.real_entries(entries), part.point)
             total += part.coef * int(value)
         return total % R

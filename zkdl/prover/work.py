@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkdl import arithmetic as za
-from zkdl.protocol.claims import DataPart, Part
+from zkdl.protocol.claims import Part
 from zkdl.protocol.instance import Instance
 from zkdl.protocol.opening import poly_vars
 from zkdl.protocol.points import LookupChallenges, MatmulPoints, ReluPoints, UpdatePoints
@@ -16,10 +16,12 @@ from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.zkrelu import place_point
 from zkdl.prover import matmul, update
 from zkdl.prover.lookup import FractionTrees, LayerRounds, run_leaves
+from zkdl.prover.opening import OpeningRounds, opening_rounds
 from zkdl.prover.rounds import BooleanRounds, ProductRounds, Table, Term, product_rounds
 from zkdl.prover.tensors import Tensors
 
 Array = NDArray[np.uint64]
+Integers = NDArray[np.int64]
 
 
 class ProverWork:
@@ -31,6 +33,7 @@ class ProverWork:
         self._slices: matmul.Slices | None = None
         self._rounds: dict[str, ProductRounds] = {}
         self._trees: FractionTrees | None = None
+        self._opening: OpeningRounds | None = None
 
     def rows(self, poly: str) -> NDArray[np.integer]:
         return self._instance.stack(poly).rows(self._tensors.tables[poly])
@@ -100,46 +103,35 @@ class ProverWork:
 
     def opening_rounds(
         self, entries: Sequence[tuple[int, Sequence[Part]]], polys: Sequence[str]
-    ) -> ProductRounds:
+    ) -> OpeningRounds:
         # The opening is the largest argument: what the others needed goes first.
         self._rounds.clear()
         self._slices = self._trees = None
-        tables: dict[str, Table] = {}
+        tables: dict[str, Integers] = {}
         for poly in polys:
-            tables[f"{poly}/weights"] = za.Fr.zeros(1 << poly_vars(self._instance, poly))
-            if poly != "data":
-                tables[poly] = self._tensors.tables[poly].astype(np.int64, copy=False)
-        tables["data"] = self._data_table()
-        for power, parts in entries:
-            for part in parts:
-                self._add_weights(tables, power, part)
-        terms = [Term(1, (poly, f"{poly}/weights")) for poly in polys]
-        num_vars = max(poly_vars(self._instance, poly) for poly in polys)
-        return self._keep("opening", ProductRounds(tables, terms, num_vars))
+            data = poly == "data"
+            tables[poly] = (
+                self._data_table() if data else self._tensors.tables[poly].astype(np.int64, copy=False)
+            )
+        self._opening = opening_rounds(
+            tables,
+            entries,
+            lambda part: self._tensors.block_slice(part.poly, part.block, 1 << len(part.point)).start,
+        )
+        return self._opening
 
     def opening_value(self, poly: str) -> int:
-        return self._rounds["opening"].value(poly)
+        assert self._opening is not None
+        return self._opening.value(poly)
 
     def _keep(self, name: str, rounds: ProductRounds) -> ProductRounds:
         self._rounds[name] = rounds
         return rounds
 
-    def _data_table(self) -> Table:
+    def _data_table(self) -> Integers:
         data = self._tensors.data
         columns = 1 << self._instance.statement.row_bits
-        out = np.zeros((1 << (poly_vars(self._instance, "data")),), dtype=np.int64).reshape(-1, columns)
+        rows = 1 << (poly_vars(self._instance, "data") - self._instance.statement.row_bits)
+        out = np.zeros((rows, columns), dtype=np.int64)
         out[: data.shape[0], : data.shape[1]] = data
-        return out.reshape(-1)
-
-    def _add_weights(self, tables: dict[str, Table], power: int, part: Part) -> None:
-        if isinstance(part, DataPart):
-            columns = za.Fr.scale(part.column_weights(), power * part.coef % R)
-            grid = tables["data/weights"].reshape(-1, 1 << self._instance.statement.row_bits, 4)
-            tables["data/weights"] = za.sumcheck.add_outer(grid, part.first, columns, part.rows).reshape(
-                -1, 4
-            )
-            return
-        place = self._tensors.block_slice(part.poly, part.block, 1 << len(part.point))
-        table = tables[f"{part.poly}/weights"]
-        eq = part.weights(self._tensors.eq_table(part.point))
-        table[place] = za.sumcheck.add_multiple(table[place], eq, power * part.coef % R)
+        return out
