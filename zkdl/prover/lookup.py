@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,27 +11,34 @@ from zkdl.protocol.layout import Stack
 from zkdl.protocol.lookup import CELLS, DATA, TABLE
 from zkdl.protocol.points import LookupChallenges
 from zkdl.protocol.transcript import FR_MODULUS as R
+from zkdl.prover.leaves import IntegerLeaves, Segment, denominators
 from zkdl.prover.rounds import EqFactor, Table, completed, exchanged, folded
 from zkdl.prover.tensors import Tensors
 
 Array = NDArray[np.uint64]
+Leaves = tuple[Table, Array] | IntegerLeaves
+"""Numerators and denominators, or integers that they are made of."""
+
+_USED: Leaves = (np.zeros(0, dtype=np.int64), np.zeros((0, 4), dtype=np.uint64))
 
 
 class FractionTrees:
     """All layers of some trees; layer k holds 2^k numerators and denominators.
 
     Args:
-        leaves: by tree, numerators (integers or elements) and denominators (elements), 2^n of each.
+        leaves: by tree, numerators (integers or elements) and denominators (elements), 2^n of each, or
+            integers that they are made of.
     """
 
-    def __init__(self, leaves: dict[str, tuple[Table, Array]]) -> None:
-        self._layers = {tree: _build(p, q) for tree, (p, q) in leaves.items()}
+    def __init__(self, leaves: dict[str, Leaves]) -> None:
+        self._layers = {tree: _build(given) for tree, given in leaves.items()}
         self._rounds: LayerRounds | None = None
 
     def roots(self) -> list[int]:
         """p, q and 1/q of every tree."""
         out = []
         for layers in self._layers.values():
+            assert isinstance(layers[0], tuple)
             p, q = (_value(a) for a in layers[0])
             # A zero denominator has no inverse: any value then fails the verifier's check.
             out += [p, q, pow(q, -1, R) if q else 0]
@@ -44,9 +49,10 @@ class FractionTrees:
         trees = {}
         combination = next(iter(coefs.values()))[1]
         for tree, (scale, _) in coefs.items():
-            trees[tree] = _Tree(*self._layers[tree][layer + 1], scale, combination)
+            layers = self._layers[tree]
             # Each layer is used once, and used up.
-            self._layers[tree][layer + 1] = (za.Fr.zeros(0), za.Fr.zeros(0))
+            given, layers[layer + 1] = layers[layer + 1], _USED
+            trees[tree] = _Tree(given, scale, combination)
         self._rounds = LayerRounds(trees, point)
         return self._rounds
 
@@ -62,9 +68,14 @@ class _Tree:
     Integer numerators stay integers until their first variable is bound; until then u is p0.
     """
 
-    def __init__(self, p: Table, q: Array, scale: int, factor: int) -> None:
-        half = len(q) // 2
+    def __init__(self, given: Leaves, scale: int, factor: int) -> None:
         self._scale, self._factor = scale, factor
+        self._leaves: IntegerLeaves | None = None
+        if isinstance(given, IntegerLeaves):
+            self._leaves = given
+            return
+        p, q = given
+        half = len(q) // 2
         self._u, self._p1 = p[:half], p[half:]
         self._q0, self._q1 = q[:half], q[half:]
         if not self._integers:
@@ -77,20 +88,28 @@ class _Tree:
 
     def known(self, eq: Array, *, swapped: bool = False) -> list[int]:
         """Constant and leading coefficient, or those of the same sum with the halves exchanged."""
-        ends = self._ready
-        if ends is None or swapped:
+        ends = None if self._leaves is not None or swapped else self._ready
+        if self._leaves is not None:
+            ends = self._with_factor(self._leaves.first_round(eq, swapped=swapped))
+        elif ends is None:
             tables: list[Table] = [self._u, self._p1, self._q0, self._q1]
             if swapped:
                 tables = [exchanged(table) for table in tables]
             if self._integers:
-                first, second = za.sumcheck.round_integer_layer(eq, *tables)
-                ends = [x + self._factor * y for x, y in zip(first, second, strict=True)]
+                ends = self._with_factor(za.sumcheck.round_integer_layer(eq, *tables))
             else:
                 ends = za.sumcheck.round_layer(eq, *tables)
         return [self._scale * c % R for c in ends]
 
+    def _with_factor(self, sums: tuple[tuple[int, int], tuple[int, int]]) -> list[int]:
+        return [x + self._factor * y for x, y in zip(*sums, strict=True)]
+
     def bind(self, eq: Array, challenge: int) -> None:
         """Fix the highest variable; ``eq`` is the table of the round that follows."""
+        if self._leaves is not None:
+            self._u, self._p1, self._q0, self._q1 = self._leaves.bound(challenge, self._factor)
+            self._leaves = self._ready = None
+            return
         size = len(self._q0)
         if self._integers or size < 4:
             integers = self._integers
@@ -142,44 +161,44 @@ def _value(table: Table) -> int:
     return int(table[0]) % R if table.ndim == 1 else int(za.Fr.to_ints(table[:1])[0])
 
 
-def _build(p: Table, q: Array) -> list[tuple[Table, Array]]:
-    layers = [(p, q)]
-    while len(p) > 1:
-        p, q = za.sumcheck.fraction_layer(p, q)
-        layers.append((p, q))
+def _build(given: Leaves) -> list[Leaves]:
+    if isinstance(given, IntegerLeaves) and not given.small:
+        given = given.dense()
+    layers: list[Leaves] = [given]
+    if isinstance(given, IntegerLeaves):
+        layers.append(given.layer())
+    while len((top := layers[-1])[1]) > 1:  # type: ignore[index,arg-type]
+        layers.append(za.sumcheck.fraction_layer(*top))  # type: ignore[misc]
     return layers[::-1]
 
 
-def run_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> dict[str, tuple[Table, Array]]:
+def run_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> dict[str, Leaves]:
     """The leaves of the trees of a training run."""
     counts = np.asarray(tensors.tables["multiplicities"], dtype=np.int64)
-    leaves = {CELLS: _cell_leaves(instance, tensors, c)}
+    leaves: dict[str, Leaves] = {CELLS: _cell_leaves(instance, tensors, c)}
     if instance.data_width:
         leaves[DATA] = _data_leaves(instance, tensors, c)
     leaves[TABLE] = (counts, table_denominators(instance.multiplicities, c))
     return leaves
 
 
-def denominators(values: NDArray[Any], constant: int) -> Array:
-    """constant - value of every integer."""
-    return za.Fr.sub(za.Fr.from_ints([constant % R]), za.Fr.from_int64(values))
+def _cell_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> IntegerLeaves:
+    segments, end = [], 0
+    for block in instance.cells.blocks:
+        tag = c.beta * instance.cell_ranges[block.name]
+        segments.append(Segment(block.offset, (c.alpha - tag) % R, 1))
+        end = block.offset + block.size
+    values = tensors.tables["cells"].astype(np.int64, copy=False)
+    if end < len(values):
+        # Entries that belong to no block are the fraction 0 / 1.
+        segments.append(Segment(end, 1, 0))
+    return IntegerLeaves(values, segments)
 
 
-def _cell_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> tuple[Table, Array]:
-    stack, cells = instance.cells, tensors.tables["cells"]
-    size = 1 << stack.num_vars
-    p, q = np.zeros(size, dtype=np.int64), za.Fr.ones(size)
-    for block in stack.blocks:
-        part = slice(block.offset, block.offset + block.size)
-        p[part] = 1
-        q[part] = denominators(cells[part], c.alpha - c.beta * instance.cell_ranges[block.name])
-    return p, q
-
-
-def _data_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> tuple[Table, Array]:
+def _data_leaves(instance: Instance, tensors: Tensors, c: LookupChallenges) -> IntegerLeaves:
     bits = instance.data_width
     values = instance.data_block.pad(tensors.data.T + (1 << (bits - 1)))
-    return np.ones(len(values), dtype=np.int64), denominators(values, c.alpha - c.beta * bits)
+    return IntegerLeaves(values, [Segment(0, (c.alpha - c.beta * bits) % R, 1)])
 
 
 def table_denominators(stack: Stack, c: LookupChallenges) -> Array:

@@ -12,12 +12,11 @@ from zkdl.protocol.claims import Part
 from zkdl.protocol.instance import Instance
 from zkdl.protocol.opening import poly_vars
 from zkdl.protocol.points import LookupChallenges, MatmulPoints, ReluPoints, UpdatePoints
-from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.zkrelu import place_point
 from zkdl.prover import matmul, update
 from zkdl.prover.lookup import FractionTrees, LayerRounds, run_leaves
 from zkdl.prover.opening import OpeningRounds, opening_rounds
-from zkdl.prover.rounds import BooleanRounds, ProductRounds, Table, Term, product_rounds
+from zkdl.prover.rounds import BooleanRounds, ProductRounds, Term, product_rounds
 from zkdl.prover.tensors import Tensors
 
 Array = NDArray[np.uint64]
