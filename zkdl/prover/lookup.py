@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +32,7 @@ class FractionTrees:
             integers that they are made of.
     """
 
-    def __init__(self, leaves: dict[str, Leaves]) -> None:
+    def __init__(self, leaves: Mapping[str, Leaves]) -> None:
         self._layers = {tree: _build(given) for tree, given in leaves.items()}
         self._rounds: LayerRounds | None = None
 
@@ -167,7 +169,7 @@ def _build(given: Leaves) -> list[Leaves]:
     layers: list[Leaves] = [given]
     if isinstance(given, IntegerLeaves):
         layers.append(given.layer())
-    while len((top := layers[-1])[1]) > 1:  # type: ignore[index,arg-type]
+    while len((top := layers[-1])[1]) > 1:  # type: ignore[index]
         layers.append(za.sumcheck.fraction_layer(*top))  # type: ignore[misc]
     return layers[::-1]
 
