@@ -40,8 +40,7 @@ class FractionTrees:
         """p, q and 1/q of every tree."""
         out = []
         for layers in self._layers.values():
-            assert isinstance(layers[0], tuple)
-            p, q = (_value(a) for a in layers[0])
+            p, q = (_value(a) for a in layers[0])  # type: ignore[union-attr]
             # A zero denominator has no inverse: any value then fails the verifier's check.
             out += [p, q, pow(q, -1, R) if q else 0]
         return out
