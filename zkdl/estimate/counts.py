@@ -20,7 +20,8 @@ from zkdl.protocol.channel import POINT_BYTES
 from zkdl.protocol.instance import Instance
 from zkdl.protocol.layout import log2_ceil
 from zkdl.protocol.report import Report
-from zkdl.prover.footprint import Sizes
+from zkdl.protocol.statement import Statement
+from zkdl.prover.footprint import PROCESS, Sizes, peak_bytes
 
 __all__ = ["PHASES", "Work", "phase_work"]
 
@@ -50,48 +51,54 @@ def phase_work(instance: Instance, found: Report) -> dict[str, Work]:
         instance: Of an acceptable statement.
         found: Its report, for the messages.
     """
-    s = instance.statement
+    s, bits = instance.statement, instance.ranges == "bits"
     z = Sizes(s, instance.ranges)
     points = {name: size // POINT_BYTES for name, size in found.section_bytes.items()}
-    row = 1 << s.row_bits
-    final = z.states
-    opened = z.data_entries + final * z.final_entries
-    width = sum(s.widths) * z.samples
-    return {
-        "witness": Work(
-            z.cells + z.bits + z.final_entries,
-            0,
-            {
-                "step": s.steps,
-                "initial": 2,
-                "decode": s.records + final * s.weight_rows,
-                "mac": s.records * z.columns + final * z.parameters,
-                "fold": (s.records + z.columns) / 4 + final * (s.weight_rows + row) / 4,
-            },
-        ),
+    row, states = 1 << s.row_bits, [z.final_entries] * z.states
+    weights, hidden = len(states) * z.parameters, [z.padded(width) for width in s.widths[1:-1]]
+    neurons = sum(s.widths) * z.samples
+    witness: dict[str, float] = {
+        "step": s.steps,
+        "initial": 2,
+        "decode": s.records + len(states) * s.weight_rows,
+        "mac": s.records * z.columns + weights,
+        # Points of both commitments and their bases, with halved scalars, once and without folding.
+        "fold": (s.records + z.columns + len(states) * (s.weight_rows + row)) / 4,
+    }
+    update: dict[str, float] = {"mac": 2 * z.parameters + sum(states), "eq": sum(states)}
+    opened = z.cell_entries + z.range_entries + z.data_entries + sum(states)
+    opening: dict[str, float] = {
+        "round": opened,
+        "mac": opened,
+        # P, S and H' have two claims or more, limbs one; the range argument has one on everything.
+        "claim": 2.5 * z.cell_entries + 2 * z.range_entries + sum(states),
+        "eq": z.range_entries + (0 if bits else z.cell_entries),
+        "fold": row * (1 + len(states)) + (1 << log2_ceil(z.columns)),
+    }
+    looked_up = z.cell_entries + z.data_leaves + z.range_entries
+    out = {
+        "witness": Work(z.cells + z.bits + sum(states), 0, witness),
         "commitments": Work(_additions(z), 0),
-        "matmul": Work(width, points["matmul"], {"mac": 2 * z.parameters}),
-        "update": Work(
-            width, points["update"], {"mac": 2 * z.parameters + z.final_entries, "eq": z.final_entries}
-        ),
-        "zkrelu": Work(sum(z.padded(d) for d in s.widths[1:-1]), points["zkrelu"]),
-        "ranges": Work(
-            z.range_entries
-            if instance.ranges == "bits"
-            else z.cell_entries + z.data_leaves + z.range_entries,
-            points["ranges"],
-        ),
+        "matmul": Work(neurons, points["matmul"], {"mac": 2 * z.parameters}),
+        "update": Work(neurons, points["update"], update),
+        "zkrelu": Work(sum(hidden), points["zkrelu"]),
+        "ranges": Work(z.range_entries if bits else looked_up, points["ranges"]),
         "opening": Work(
-            z.cell_entries + z.range_entries,
-            sum(points.values()) - points["commitments"],
-            {
-                "round": opened,
-                "mac": opened,
-                "claim": z.final_entries * final,
-                "fold": row * (1 + final) + (1 << log2_ceil(z.columns)),
-            },
+            z.cell_entries + z.range_entries, sum(points.values()) - points["commitments"], opening
         ),
     }
+    for phase, growth in _growth(s, instance.ranges).items():
+        out[phase].extras["fresh"] = growth
+    return out
+
+
+def _growth(statement: Statement, ranges: str) -> dict[str, float]:
+    """Bytes by which a phase takes more memory than every one before it: pages the system has to hand out."""
+    out, most = dict.fromkeys(PHASES, 0.0), PROCESS
+    for phase, size in peak_bytes(statement, ranges).items():
+        out["witness" if phase == "tensors" else phase] += max(0, size - most)
+        most = max(most, size)
+    return out
 
 
 def _additions(z: Sizes) -> float:

@@ -16,15 +16,13 @@ from math import prod
 from zkdl.protocol.layout import BlockName, Stack, cell_shapes, log2_ceil, weight_stack
 from zkdl.protocol.statement import Statement
 
-__all__ = ["PHASES", "Holding", "Sizes", "holdings", "peak_bytes"]
+__all__ = ["PHASES", "PROCESS", "Holding", "Sizes", "holdings", "peak_bytes"]
 
 PHASES = ("witness", "tensors", "commitments", "matmul", "update", "zkrelu", "ranges", "opening")
 """Phases of a proof in order; ``witness`` and ``tensors`` are both reported as witness."""
 
 # An interpreter with the kernels of this package loaded and its small tables built.
-_PROCESS = 215 << 20
-# Entries that a multi-scalar multiplication of rows sorts at a time, and the tables it keeps.
-_SORTED = 1 << 21
+PROCESS = 215 << 20
 
 
 @dataclass(frozen=True)
@@ -185,7 +183,7 @@ def holdings(sizes: Sizes) -> list[Holding]:
     product_tables = 2 * sum(step_entries[:-1]) + 2 * sum(step_entries[2:])
     hidden_entries = sum(z.padded(width) for width in widths[1:-1])
     out = [
-        Holding("process", _PROCESS, "witness", "opening"),
+        Holding("process", PROCESS, "witness", "opening"),
         Holding("witness", 8 * (3 * neurons + 2 * hidden), "witness", "opening"),
         Holding("records", (8 * z.columns + 32) * s.records, "witness", "opening"),
         Holding("differences", 8 * z.parameters * z.states, "witness", "opening"),
