@@ -1,10 +1,11 @@
-"""The command ``zkdl``: train, estimate, prove, verify, export, inspect."""
+"""The command ``zkdl``: commit-data, commit-weights, train, estimate, prove, verify, export, inspect."""
 
 from __future__ import annotations
 
 import typer
 
 from zkdl import console
+from zkdl.cli.committing import commit_data, commit_weights
 from zkdl.cli.inspecting import inspect
 from zkdl.cli.proving import export, prove
 from zkdl.cli.running import estimate, train
@@ -21,7 +22,7 @@ app = typer.Typer(
 )
 
 # The order is that of ``zkdl --help``.
-for _command in (train, estimate, prove, verify, export, inspect):
+for _command in (commit_data, commit_weights, train, estimate, prove, verify, export, inspect):
     app.command()(_command)
 
 

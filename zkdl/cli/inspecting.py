@@ -29,7 +29,9 @@ def inspect(
             found: dict[str, Any] = dict(describe(bytes(Proof.load(proof))))
         except ProofRejected as error:
             raise FormatError(f"{proof}: {error}") from None
-        claim = _statement_beside(proof, statement, found["statement_digest"])
+        if html is not None and "proves" in found:
+            raise InputError(f"--html shows proofs of runs; {proof} is one of {found['proves']}")
+        claim = _statement_beside(proof, statement, found["statement_digest"], "proves" in found)
         if claim is not None:
             found["statement"] = _settings_of(claim)
             found["soundness"] = _soundness(claim, found["ranges"])
@@ -51,14 +53,16 @@ def _write_page(html: Path, proof: Path, found: dict[str, Any], claim: Any) -> i
     return len(data)
 
 
-def _statement_beside(proof: Path, statement: Path | None, digest: object) -> Any:
+def _statement_beside(proof: Path, statement: Path | None, digest: object, of_table: bool) -> Any:
     """The statement that the proof names, or None; only one that was asked for must exist and fit."""
     from zkdl.protocol.statement import Statement
+    from zkdl.protocol.table import Table
 
-    path = proof.with_name(STATEMENT) if statement is None else statement
+    beside = proof.with_suffix(".json") if of_table else proof.with_name(STATEMENT)
+    path = beside if statement is None else statement
     if statement is None and not path.is_file():
         return None
-    claim = Statement.load(path)
+    claim: Any = Table.load(path) if of_table else Statement.load(path)
     if claim.digest().hex() != digest:
         if statement is None:
             return None
@@ -68,6 +72,10 @@ def _statement_beside(proof: Path, statement: Path | None, digest: object) -> An
 
 
 def _settings_of(claim: Any) -> dict[str, object]:
+    from zkdl.protocol.table import Table
+
+    if isinstance(claim, Table):
+        return {"kind": claim.kind, **claim.settings(), "rows": claim.rows, "chunks": len(claim.chunks)}
     return {
         "widths": list(claim.widths),
         "bias": claim.bias,
@@ -83,8 +91,9 @@ def _settings_of(claim: Any) -> dict[str, object]:
 def _soundness(claim: Any, ranges: str) -> dict[str, object]:
     from zkdl.protocol.instance import Instance
     from zkdl.protocol.report import GROUP_SECURITY_BITS, report
+    from zkdl.protocol.table import Table
 
-    found = report(Instance(claim, ranges))  # type: ignore[arg-type]
+    found = report(claim if isinstance(claim, Table) else Instance(claim, ranges))  # type: ignore[arg-type]
     return {
         "statistical_bits": round(found.statistical_bits, 1),
         "bits_by_argument": found.by_section,

@@ -38,7 +38,16 @@ from zkdl.errors import InputError
 
 def train(
     out: Annotated[Path, typer.Option(help="Directory to write the run to.")],
-    data: Annotated[str | None, typer.Option(help="digits, mnist5k, or an .npz file with X and y.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="digits, mnist5k, an .npz file with X and y, or a directory that commit-data wrote."
+        ),
+    ] = None,
+    initial: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Start from the weights in a directory that commit-weights wrote."),
+    ] = None,
     resume: Annotated[
         Path | None,
         typer.Option(
@@ -71,8 +80,10 @@ def train(
         if resume is None:
             if data is None:
                 raise InputError("train takes --data, or --resume RUN")
-            loaded, arguments = _arguments(data, flags, scales)
+            loaded, arguments = _arguments(data, flags, scales, initial)
         else:
+            if initial is not None:
+                raise InputError("--initial and --resume both say where to start: give one of the two")
             loaded, arguments = _resumed(resume, data, flags, scales)
         with console.progress_bar() as progress:
             run = run_training(loaded.X, loaded.y, **arguments, progress=progress)
@@ -124,7 +135,15 @@ def estimate(
             from zkdl.training.fit import Plan
             from zkdl.training.run import draft
 
-            statement = draft(Plan.make(loaded.X, loaded.y, **arguments))
+            committed = arguments.pop("data", None)
+            if committed is None:
+                statement = draft(Plan.make(loaded.X, loaded.y, **arguments))
+            else:
+                from zkdl.training.starting import on_committed, records_of
+
+                X, y = on_committed(committed, None, None, arguments)
+                plan = Plan.make(X, y, **arguments)
+                statement = draft(plan, records=records_of(committed, plan))
         statement.validate()
         choose_backend(backend, threads)
         from zkdl.estimate import estimate as measure
@@ -166,42 +185,58 @@ def _flags(
 
 
 def _arguments(
-    data: str, flags: dict[str, Any], scales: tuple[int | None, ...]
+    data: str, flags: dict[str, Any], scales: tuple[int | None, ...], initial: Path | None = None
 ) -> tuple[Any, dict[str, Any]]:
     """The data set, and all keyword arguments of a new run."""
     from zkdl.protocol.settings import Settings
-    from zkdl.training import datasets
+    from zkdl.training import CommittedWeights
 
-    flags = {name: _DEFAULTS.get(name) if value is None else value for name, value in flags.items()}
-    overrides = dict(zip(_SCALES, scales, strict=True))
+    weights = None if initial is None else CommittedWeights.load(initial)
+    # Committed weights bring their own shape.
+    open_ = () if weights is None else ("hidden", "bias")
+    flags = {
+        name: _DEFAULTS.get(name) if value is None and name not in open_ else value
+        for name, value in flags.items()
+    }
+    loaded, given = _records(data)
+    overrides: dict[str, int | None] = {} if "data" not in given else given["data"].settings()
+    if weights is not None:
+        overrides, given = {**overrides, "weight_scale": weights.table.scale}, {**given, "initial": weights}
+    overrides.update({name: value for name, value in zip(_SCALES, scales, strict=True) if value is not None})
     settings = Settings.choose(flags["batch_size"], flags["learning_rate"], **overrides)
+    return loaded, {**flags, **given, "settings": settings}
+
+
+def _records(data: str) -> tuple[Any, dict[str, Any]]:
+    """A data set by name or file, or committed records, and the arguments of `zkdl.train` with it."""
+    from zkdl.training import CommittedData, datasets
+
+    if Path(data).is_dir():
+        return _KnownRecords(data), {"data": CommittedData.load(data), "classes": None, "test": None}
     loaded = datasets.load(data)
-    return loaded, {**flags, "settings": settings, "classes": loaded.classes, "test": loaded.test}
+    return loaded, {"classes": loaded.classes, "test": loaded.test}
 
 
 @dataclass(frozen=True)
-class _SameRecords:
-    """Stands for the data set where a run goes on with the records of the one before."""
+class _KnownRecords:
+    """Stands for the data set where records are committed already."""
 
     name: str
     X: None = None
     y: None = None
-    classes: None = None
-    test: None = None
 
 
 def _resumed(
     resume: Path, data: str | None, flags: dict[str, Any], scales: tuple[int | None, ...]
 ) -> tuple[Any, dict[str, Any]]:
     """The data set, and the keyword arguments of a run that continues the one in a directory."""
-    from zkdl.training import Run, datasets
+    from zkdl.training import Run
 
     before = Run.load(resume)
     given = {name: value for name, value in zip(_SCALES, scales, strict=True) if value is not None}
     settings = replace(before.statement.settings, **given) if given else None
-    loaded = _SameRecords(f"as in {resume}") if data is None else datasets.load(data)
-    arguments = {"settings": settings, "classes": loaded.classes, "test": loaded.test, "resume": before}
-    return loaded, {**flags, **arguments}
+    loaded, given = (_KnownRecords(f"as in {resume}"), {}) if data is None else _records(data)
+    return loaded, {**flags, **given, "settings": settings, "resume": before}
 
 
 def _widths(text: str) -> tuple[int, ...]:
@@ -226,6 +261,7 @@ def _train_summary(run: Any, name: str, out: Path, seconds: float) -> dict[str, 
         "first_step": statement.first_step,
         "settings": statement.settings.as_dict(),
         "statement_digest": statement.digest().hex(),
+        "data_ranges": statement.data_ranges,
         "loss": history.loss[-1],
         "twin_loss": history.twin_loss[-1],
     }

@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkdl.errors import Reason
+from zkdl.protocol import table_argument
 from zkdl.protocol.channel import POINT_BYTES, SCALAR_BYTES, FoldTranscript, Section
 from zkdl.protocol.instance import Instance
-from zkdl.protocol.proof import HEADER_BYTES, SECTION_HEADER_BYTES
+from zkdl.protocol.proof import HEADER_BYTES, RUN_FORM, SECTION_HEADER_BYTES, TABLE_FORM
 from zkdl.protocol.schedule import run
+from zkdl.protocol.table import Table
 from zkdl.protocol.transcript import FR_MODULUS as R
 
 GROUP_SECURITY_BITS = 127
@@ -137,17 +139,21 @@ class Report:
         return {name: round(math.log2(R) - math.log2(total), 1) for name, total in sums.items() if total}
 
 
-def report(instance: Instance) -> Report:
-    """Walk the schedule of ``instance`` and count.
+def report(subject: Instance | Table) -> Report:
+    """Walk the schedule of a run or of a committed table and count.
 
     Args:
-        instance: any statement's; its commitments need not be valid points.
+        subject: any statement's instance, or any table; the commitments need not be valid points.
 
     Returns:
         The exact size of a proof and its soundness terms.
     """
     channel = CountingChannel()
-    run(channel, instance, None)
-    content = {str(section): channel.sizes.get(section, 0) for section in Section}
+    if isinstance(subject, Table):
+        table_argument.run(channel, subject, None)
+    else:
+        run(channel, subject, None)
+    sections = (TABLE_FORM if isinstance(subject, Table) else RUN_FORM).sections
+    content = {str(section): channel.sizes.get(section, 0) for section in sections}
     total = HEADER_BYTES + sum(SECTION_HEADER_BYTES + size for size in content.values())
     return Report(content, total, channel.terms)

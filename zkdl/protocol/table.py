@@ -210,6 +210,14 @@ class Table:
         for field in fields(cast(Any, self)):
             yield field.name, getattr(self, field.name)
 
+    def settings(self) -> dict[str, Any]:
+        """The fields by name, commitments left out."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in self._values()
+            if name != "commitment"
+        }
+
     def digest(self) -> bytes:
         """SHA-256 of `canonical_bytes`."""
         return hashlib.sha256(self.canonical_bytes()).digest()

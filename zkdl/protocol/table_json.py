@@ -10,7 +10,7 @@ from typing import Any
 from zkdl.errors import FormatError, InputError
 from zkdl.protocol.statement_json import HEX, check_keys, parse, read_limited
 
-__all__ = ["FORMATS", "build", "dump", "read_limited"]
+__all__ = ["FORMATS", "build", "dump", "is_table", "read_limited"]
 
 FORMATS = {"data": "zkdl-data", "weights": "zkdl-weights"}
 """What the key ``format`` says, by kind."""
@@ -25,6 +25,16 @@ def dump(kind: str, values: Mapping[str, Any]) -> str:
         else:
             plain[name] = list(value) if isinstance(value, tuple) else value
     return json.dumps(plain, indent=2) + "\n"
+
+
+def is_table(text: str | bytes) -> bool:
+    """Whether JSON text says that it is a table.
+
+    Raises:
+        FormatError: It is no JSON object.
+    """
+    said = parse(text).get("format")
+    return isinstance(said, str) and said in FORMATS.values()
 
 
 def build(kinds: Mapping[str, type], text: str | bytes) -> Any:
