@@ -1,6 +1,6 @@
 """Full trainings in fixed point beside float64: held-out accuracy of several seeds, with curves.
 
-    python -m benchmarks.accuracy [--out FILE] [--plot FILE.svg] [--seeds N] [--data NAME] [--json]
+    python -m benchmarks.accuracy [--out FILE] [--plot FILE.svg] [--seeds N] [--data NAME] [--quick]
 
 Digits 64-64-64-10 for 2,000 steps and MNIST-5k 784-128-128-10 for 1,500, batch 64, learning rate 1/16. Every
 seed names batches and initial weights; the float64 network starts from the same weights and sees the same
@@ -180,7 +180,10 @@ def main() -> None:
     parser.add_argument("--plot", help="write the curves to this SVG or PNG file")
     parser.add_argument("--seeds", type=int, default=10, help="trainings for every choice of settings")
     parser.add_argument("--data", choices=sorted(RUNS), help="this data set only")
+    parser.add_argument("--quick", action="store_true", help="the first data set, two seeds")
     options = parser.parse_args()
+    if options.quick:
+        options.data, options.seeds = next(iter(RUNS)), 2
     rows: list[dict] = []
     left_out = ""
     for name in [options.data] if options.data else list(RUNS):

