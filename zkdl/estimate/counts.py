@@ -66,13 +66,9 @@ def phase_work(instance: Instance, found: Report) -> dict[str, Work]:
         "fold": (s.records + z.columns + len(states) * (s.weight_rows + row)) / 4,
     }
     update: dict[str, float] = {"mac": 2 * z.parameters + sum(states), "eq": sum(states)}
-    opened = z.cell_entries + z.range_entries + z.data_entries + sum(states)
     opening: dict[str, float] = {
-        "round": opened,
-        "mac": opened,
-        # P, S and H' have two claims or more, limbs one; the range argument has one on everything.
-        "claim": 2.5 * z.cell_entries + 2 * z.range_entries + sum(states),
-        "eq": z.range_entries + (0 if bits else z.cell_entries),
+        # A few products with integers for each vector of columns, then one to fold, one to open.
+        "mac": 6 * z.data_entries + 4 * sum(states),
         "fold": row * (1 + len(states)) + (1 << log2_ceil(z.columns)),
     }
     looked_up = z.cell_entries + z.data_leaves + z.range_entries

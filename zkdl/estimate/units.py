@@ -12,7 +12,6 @@ from zkdl.protocol.commitment import row_bases
 from zkdl.protocol.statement import Statement
 from zkdl.prover import OSRandomness
 from zkdl.prover.fold import FoldProver
-from zkdl.prover.rounds import ProductRounds, Term
 from zkdl.training.fast import FastTrainer
 
 __all__ = ["Clock", "best", "measure_kernels", "measure_training"]
@@ -21,7 +20,7 @@ Clock = Callable[[], float]
 _ROW_BITS = 10
 _ENTRIES = 1 << 17
 _POINTS = 512
-_FRESH = 1 << 28
+_FRESH = 1 << 27
 
 
 def best(call: Callable[[], object], clock: Clock, rounds: int = 3, patience: float = 0.4) -> float:
@@ -47,24 +46,15 @@ def measure_kernels(clock: Clock) -> dict[str, float]:
     """Seconds per unit, by the names that `zkdl.estimate.counts` uses.
 
     ``fresh``: a byte of memory that the system hands out; ``mac``: an integer times an element, added up;
-    ``eq``: an entry of an eq table; ``claim``: a claim's weight on an entry; ``round``: an entry of a table
-    in the opening's sumcheck; ``fold``: an entry of a row in an inner-product argument; ``decode``: a point.
+    ``eq``: an entry of an eq table; ``fold``: an entry of a row in an inner-product argument; ``decode``: a
+    point.
     """
     rng = np.random.default_rng(0)
     rows = 256
     matrix = rng.integers(0, 1 << 16, (rows, _ENTRIES // rows))
     vector = za.Fr.random(_ENTRIES // rows)
     point = list(range(3, 3 + _ENTRIES.bit_length() - 1))
-    eq, weights = za.multilinear.eq_table(point), za.Fr.zeros(_ENTRIES)
     encoded = b"".join(za.g1.to_bytes(row_bases(_POINTS)))
-    flat = np.ascontiguousarray(matrix.reshape(-1))
-
-    def rounds() -> None:
-        tables = {"f": flat, "g": eq.copy()}
-        sumcheck = ProductRounds(tables, [Term(1, ("f", "g"))], len(point))
-        for _ in point:
-            sumcheck.coefficients(0)
-            sumcheck.bind(5)
 
     def fold() -> None:
         prover = FoldProver(za.Fr.random(1 << _ROW_BITS), za.Fr.random(1 << _ROW_BITS), 1, 1, OSRandomness())
@@ -76,8 +66,6 @@ def measure_kernels(clock: Clock) -> dict[str, float]:
         "fresh": _first_touch(clock) / _FRESH,
         "mac": best(lambda: za.multilinear.matvec(matrix, vector), clock) / _ENTRIES,
         "eq": best(lambda: za.multilinear.eq_table(point), clock) / _ENTRIES,
-        "claim": best(lambda: za.sumcheck.add_multiple(weights, eq, 7), clock) / _ENTRIES,
-        "round": best(rounds, clock) / _ENTRIES,
         "fold": best(fold, clock, 2) / (1 << _ROW_BITS),
         "decode": best(lambda: za.g1.from_bytes(encoded), clock, 2) / _POINTS,
     }
