@@ -8,10 +8,8 @@ import pytest
 
 from tests.zkdl.adversaries import guards
 from tests.zkdl.adversaries.cases import Run, forge, reason, train
-from tests.zkdl.adversaries.semantic import ATTACKS, Attack
-from zkdl.errors import WitnessError
+from tests.zkdl.adversaries.semantic import ATTACKS, Attack, check_attack
 from zkdl.prover import prove
-from zkdl.training.check import check_witness
 
 
 def _cases() -> Iterator[object]:
@@ -25,30 +23,7 @@ def _cases() -> Iterator[object]:
 
 @pytest.mark.parametrize(("attack", "ranges"), list(_cases()))
 def test_attack_is_refused_and_succeeds_without_its_guard(attack: Attack, ranges: str) -> None:
-    forgery = attack.make()
-    statement, witness = forgery.run.statement, forgery.run.witness
-    statement.validate()
-    if forgery.parts:
-        proof = forge(statement, witness, ranges=ranges, **forgery.parts)
-    else:
-        # A wrong witness alone: the prover as published, told not to look.
-        proof = prove(statement, witness, ranges=ranges, check_witness=False)
-    assert reason(statement, proof) == attack.expected(ranges)
-
-    if attack.plant is not None:
-        with attack.plant():
-            planted = forge(statement, witness, ranges=ranges, **forgery.parts)
-            assert reason(statement, planted) is None
-    else:
-        with guards.without(*attack.guard_labels(ranges)) as forgotten:
-            assert reason(statement, proof) is None
-        assert forgotten
-
-    if attack.witness:
-        with pytest.raises(WitnessError):
-            check_witness(statement, witness)
-        with pytest.raises(WitnessError):
-            prove(statement, witness, ranges=ranges)
+    check_attack(attack, ranges)
 
 
 @pytest.mark.parametrize("ranges", ["bits", "lookup"])

@@ -7,13 +7,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from zkdl.errors import Reason
+import pytest
+
+from zkdl.errors import Reason, WitnessError
+from zkdl.prover import prove
+from zkdl.training.check import check_witness
 
 from . import forgeries as make
-from . import orders, trainers
+from . import guards, orders, trainers
 from .arguments import LyingLedger
 from .bugs import diagonal_identity_test, own_order, padding_continues_the_narrowest_table
-from .cases import train
+from .cases import forge, reason, train
 from .forgeries import Forgery
 from .guards import known_challenge
 from .provers import FreeLeaves, LyingInverse, LyingRoots, OtherCells
@@ -49,6 +53,32 @@ class Attack:
     def guard_labels(self, ranges: str) -> tuple[str, ...]:
         """The labels to forget under one range argument."""
         return self.guards[ranges] if isinstance(self.guards, dict) else self.guards
+
+
+def check_attack(attack: Attack, ranges: str) -> None:
+    """The forgery is refused for its own reason, and verifies once its guard is gone."""
+    forgery = attack.make()
+    statement, witness = forgery.run.statement, forgery.run.witness
+    statement.validate()
+    if forgery.parts:
+        proof = forge(statement, witness, ranges=ranges, **forgery.parts)
+    else:
+        # A wrong witness alone: the prover as published, told not to look.
+        proof = prove(statement, witness, ranges=ranges, check_witness=False)
+    assert reason(statement, proof) == attack.expected(ranges)
+
+    if attack.plant is not None:
+        with attack.plant():
+            planted = forge(statement, witness, ranges=ranges, **forgery.parts)
+            assert reason(statement, planted) is None
+    else:
+        with guards.without(*attack.guard_labels(ranges)) as forgotten:
+            assert reason(statement, proof) is None
+        assert forgotten
+
+    if attack.witness:
+        with pytest.raises(WitnessError):
+            check_witness(statement, witness)
 
 
 OUT_OF_RANGE = (Reason.RANGE, Reason.MULTIPLICITY)
