@@ -1,4 +1,7 @@
-"""Run the benchmarks: `python -m benchmarks [NAME ...] [--out FOLDER]`, all of them without names.
+"""Run the benchmarks: `python -m benchmarks run`, with a report, or `python -m benchmarks [NAME ...]`, bare.
+
+`python -m benchmarks run [--quick] [--only NAME] --out REPORT` (see its `--help`) goes on where it stopped
+and puts everything into one page. Without `run`, the named parts, or all, are measured and that is all.
 
 Each part is a module of this folder with options of its own (`python -m benchmarks.NAME --help`) and writes
 its figures, with the machine they come from, to FOLDER/NAME.json. Parts run in processes of their own, so
@@ -22,6 +25,10 @@ def parts():
 
 def main() -> int:
     """Run the chosen parts and hand back 1 if any of them failed."""
+    if sys.argv[1:2] == ["run"]:
+        from benchmarks._run import main as run
+
+        return run(sys.argv[2:], parts())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,6 +1,6 @@
 """Detection power of `dpkit.audit`: how often planted bugs are caught, and honest mechanisms flagged.
 
-    python benchmarks/audit.py [--repeats 10] [--runs 400,1600,6400] [--json]
+    python -m benchmarks.audit [--repeats 10] [--runs 400,1600,6400] [--quick] [--json] [--out FILE]
 
 Every figure is a share of independent audits with the standard adversaries. Then the two tracing attacks,
 and the index trap with fixed and with adaptive adversaries.
@@ -87,14 +87,24 @@ def main():
     parser.add_argument("--runs", default="400,1600,6400")
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--out", help="also write the JSON object to this file")
+    parser.add_argument("--quick", action="store_true", help="two audits of each, of 400 runs a side")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.repeats, arguments.runs, arguments.trials = 2, "400", 20
     runs = [int(n) for n in arguments.runs.split(",")]
     print(f"runs a side: {runs}; share of {arguments.repeats} audits that refute the promise, median epsilon")
     found = {
+        "runs": runs,
+        "repeats": arguments.repeats,
+        "confidence": CONFIDENCE,
         "planted": planted_bugs(runs, arguments.repeats),
         "tracing": tracing(arguments.trials),
-        "trap": trap(20_000),
+        "trap": trap(4_000 if arguments.quick else 20_000),
     }
+    if arguments.out:
+        with open(arguments.out, "w", encoding="utf-8") as file:
+            json.dump(found, file, indent=1)
     if arguments.json:
         json.dump(found, sys.stdout)
 

@@ -1,6 +1,6 @@
 """Streams: measured error beside the formulas, times, and a peer; one process, one thread.
 
-    python benchmarks/continual.py [--runs 5] [--json FILE] [--no-peer]
+    python -m benchmarks.continual [--runs 5] [--out FILE] [--quick] [--no-peer]
 
 Error is measured on all-zero streams at rho = 1/2 (k-ary: epsilon = 1); a run is one stream. The floor is the
 least RMSE of any factorisation. The peer, OpenDP, has no streaming counter; two stand-ins: its Gaussian
@@ -58,10 +58,10 @@ def speed(make, one, many, steps=1000):
     return single * 1e6, bulk * 1e9, best_of(5, make) * 1e6
 
 
-def counters(runs):
+def counters(runs, powers=(10, 14, 20)):
     """Return one row for each counter and horizon."""
     rows = []
-    for power in (10, 14, 20):
+    for power in powers:
         horizon = 2**power
         repeats = runs * (200 if power == 10 else 40 if power == 14 else 8)
         cases = [(m, {"rho": 0.5}) for m in MECHANISMS] + [("k-ary", {"epsilon": 1.0})]
@@ -85,7 +85,7 @@ def counters(runs):
                 "state_numbers": figures.state_size,
                 "first_design_s": design,
             }
-            if power == 20:
+            if power == powers[-1]:
                 big = lambda m=mechanism, b=budget: Counter(mechanism=m, horizon=2**22, **b)
                 row["us_step"], row["ns_bulk"], row["us_new"] = speed(big, 1.0, np.ones(1 << 16))
             rows.append(row)
@@ -93,10 +93,10 @@ def counters(runs):
     return rows
 
 
-def unknown_horizons():
+def unknown_horizons(powers=(8, 10, 14, 20, 26)):
     """Return the error at four times the guessed length over that of the design for that length."""
     rows = []
-    for power in (8, 10, 14, 20, 26):
+    for power in powers:
         guess = 2**power
         ratio = (
             Counter(rho=0.5, expected=guess).prediction(4 * guess).rmse
@@ -162,10 +162,9 @@ def hard_rows(horizon, d, rng):
     return rows
 
 
-def maxima(runs):
+def maxima(runs, powers=range(9, 16)):
     """Return mean largest errors of MaxSum and SumSelect on the hard stream, d = T^(2/3), and slopes."""
     rng, rows = np.random.default_rng(0), []
-    powers = range(9, 16)
     for power in powers:
         horizon = 2**power
         d = round(horizon ** (2 / 3))
@@ -186,12 +185,12 @@ def maxima(runs):
     return {"rows": rows, "slope_max_sum": float(slopes[0]), "slope_sum_select": float(slopes[1])}
 
 
-def peer():
+def peer(powers=(10, 14)):
     """Return OpenDP's two stand-ins at rho = 1/2, measured in this process, beside dpkit's default."""
     import opendp.prelude as dp
 
     dp.enable_features("contrib", "idealized-numerics")
-    rows = [beside(dp, 2**power) for power in (10, 14)]
+    rows = [beside(dp, 2**power) for power in powers]
     for row in rows:
         show(row)
     return rows
@@ -248,23 +247,28 @@ def show(row):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--json", help="write everything to this file")
+    parser.add_argument("--out", "--json", dest="out", help="write everything to this file, as JSON")
+    parser.add_argument("--quick", action="store_true", help="one run of shorter streams")
     parser.add_argument("--no-peer", action="store_true")
     arguments = parser.parse_args()
+    runs = 1 if arguments.quick else arguments.runs
+    peers, lengths, guesses, hard = (10, 14), (10, 14, 20), (8, 10, 14, 20, 26), range(9, 16)
+    if arguments.quick:
+        peers, lengths, guesses, hard = (10,), (10, 12, 14), (8, 10, 14), range(9, 13)
     report = {"machine": platform.processor() or platform.machine(), "python": sys.version.split()[0]}
     if not arguments.no_peer:
         print("beside OpenDP")
-        report["peer"] = peer()
+        report["peer"] = peer(peers)
     print("counters")
-    report["counters"] = counters(arguments.runs)
+    report["counters"] = counters(runs, lengths)
     print("unknown horizon, run for four times the guess")
-    report["unknown_horizon"] = unknown_horizons()
+    report["unknown_horizon"] = unknown_horizons(guesses)
     print("other streams")
     report["others"] = others()
     print("MaxSum and SumSelect on the hard stream")
-    report["maxima"] = maxima(arguments.runs)
-    if arguments.json:
-        with open(arguments.json, "w") as file:
+    report["maxima"] = maxima(runs, hard)
+    if arguments.out:
+        with open(arguments.out, "w") as file:
             json.dump(report, file, indent=1)
 
 

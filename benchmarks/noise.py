@@ -1,6 +1,6 @@
 """Rates of the exact noise samplers, beside OpenDP's in the same run, on one thread.
 
-    python benchmarks/noise.py [--json] [--out FILE] [--rounds 5]
+    python benchmarks/noise.py [--json] [--out FILE] [--rounds 5] [--quick]
 
 Each scale is one that a structure uses: counters (10), hat basis on a 2^20 grid (2^22), Fourier features with
 thousands of frequencies (2^27, 2^33). The two libraries alternate, and the best round of each counts.
@@ -94,7 +94,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--out", help="also write the JSON object to this file")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="one round")
     args = parser.parse_args()
+    args.rounds = 1 if args.quick else args.rounds
     report = {
         "benchmark": "noise",
         "machine": platform.machine(),

@@ -2,6 +2,7 @@
 
     python -m benchmarks.similarity [--json] [--out FILE] [--seeds 3] [--records 500000] [--queries 200]
                                     [--draws 20] [--skip-kernels] [--skip-distances] [--skip-classes]
+                                    [--quick]
 
 Mixture (T2): 20 centres N(0, I/d), records N(centre, I/(2d)), n = 50,000, d = 32, Gaussian kernel of
 bandwidth one, 1,000 fresh queries of the same law, epsilon = 1. Errors are means over queries of |answer /
@@ -176,7 +177,10 @@ def main() -> int:
     parser.add_argument("--draws", type=int, default=20, help="releases behind each row of distances")
     for part in ("kernels", "distances", "classes"):
         parser.add_argument(f"--skip-{part}", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="one seed, fewer records, queries and draws")
     args = parser.parse_args()
+    if args.quick:
+        args.seeds, args.records, args.queries, args.rounds, args.draws = 1, 100_000, 100, 1, 2
     report: dict[str, object] = {"met": True, "errors": [], "speed": [], "worst": None}
     if not args.skip_kernels:
         report = measure(args.seeds, args.records, args.queries, args.rounds)

@@ -1,0 +1,154 @@
+"""What privacy costs: the error of private sums against epsilon, records, columns and size.
+
+    python -m benchmarks.tradeoff [--quick] [--out FILE] [--json] [--seeds 5]
+
+Mixture: 20 centres N(0, I/d), records N(centre, I/(2d)); bandwidth 1; 400 fresh queries of the same law.
+Every error is the mean over queries and releases of |answer / exact - 1|, next to what the release itself
+predicts (`return_std`, its mean over the exact answer, times sqrt(2/pi): the mean size of a normal error).
+Baselines: the trees of counts of the literature, for l1 distances; the exact sum has error 0 and no privacy.
+Data seeds are 0, 1, ...; noise comes from the operating system.
+"""
+
+import argparse
+import json
+import math
+import sys
+
+import numpy as np
+
+import dpkit
+from benchmarks._distances import ball_law, box_law
+from benchmarks._machine import commit, machine, versions
+
+KERNELS = ("gaussian", "exponential", "laplacian", "cauchy", "inverse_l2", "inverse_l1")
+DISTANCES = {
+    "l1": {"metric": "l1", "bounds": (0.0, 1.0)},
+    "l1, tree of counts": {"metric": "l1", "bounds": (0.0, 1.0), "structure": "tree"},
+    "l2": {"metric": "l2", "radius": 3.0},
+    "squared l2": {"metric": "sqeuclidean", "bounds": (0.0, 1.0)},
+    "lp, p = 0.5": {"metric": "lp", "p": 0.5, "bounds": (0.0, 1.0)},
+}
+EPSILONS = (0.1, 0.3, 1.0, 3.0, 10.0)
+DELTA = 1e-6
+
+
+def bandwidth(kernel, d):
+    """Return a width that keeps averages comparable: l1 distances grow with the square root of d."""
+    return math.sqrt(d) if kernel in ("laplacian", "inverse_l1") else 1.0
+
+
+def kernel_sum(kernel, n, d, epsilon, delta, seeds, features=None):
+    """Return one row: measured and predicted error of a kernel sum."""
+    found, said, average = [], [], []
+    for seed in range(seeds):
+        X, Y = ball_law(n, d, seed, 400)
+        h = bandwidth(kernel, d)
+        exact = dpkit.exact.kernel_sum(X, Y, kernel, h)
+        release = dpkit.KDE(
+            X,
+            kernel,
+            h,
+            epsilon=epsilon,
+            delta=delta,
+            features=features,
+            public_seed=seed,
+            expected_records=n,
+        )
+        values, std = release.query(Y, return_std=True)
+        found.append(float(np.abs(values / exact - 1.0).mean()))
+        said.append(float((std / exact).mean()) * math.sqrt(2 / math.pi))
+        average.append(float(exact.mean()) / n)
+    return _row(kernel, n, d, epsilon, delta, found, said) | {
+        "features": release.features, "average": float(np.mean(average)),
+    }  # fmt: skip
+
+
+def distance_sum(name, n, d, epsilon, delta, seeds):
+    """Return one row: measured and predicted error of a sum of distances."""
+    arguments, found, said = DISTANCES[name], [], []
+    for seed in range(seeds):
+        X, Y = (ball_law if arguments["metric"] == "l2" else box_law)(n, d, seed, 400)
+        exact = dpkit.exact.distance_sum(X, Y, arguments["metric"], arguments.get("p"))
+        release = dpkit.DistanceSum(
+            X, epsilon=epsilon, delta=delta, public_seed=seed, expected_records=n, **arguments
+        )
+        values, std = release.query(Y, return_std=True)
+        found.append(float(np.abs(values / exact - 1.0).mean()))
+        said.append(float((std / exact).mean()) * math.sqrt(2 / math.pi))
+    return _row(name, n, d, epsilon, delta, found, said)
+
+
+def _row(name, n, d, epsilon, delta, found, said):
+    return {
+        "function": name,
+        "records": n,
+        "columns": d,
+        "epsilon": epsilon,
+        "delta": delta,
+        "error": float(np.mean(found)),
+        "least": min(found),
+        "most": max(found),
+        "predicted": float(np.mean(said)),
+        "releases": len(found),
+    }
+
+
+def measure(quick, seeds, say):
+    """Return all sweeps."""
+    n, d = (10_000, 8) if quick else (50_000, 16)
+    report = {"seeds": list(range(seeds)), "records": n, "columns": d, "delta": DELTA}
+
+    def sweep(name, rows):
+        report[name] = []
+        for row in rows:
+            report[name].append(row)
+            say(name, row)
+
+    sweep("kernels", (kernel_sum(k, n, d, e, 0.0, seeds) for k in KERNELS for e in EPSILONS))
+    few = KERNELS[:2] if quick else KERNELS
+    sweep("kernels_delta", (kernel_sum(k, n, d, e, DELTA, seeds) for k in few for e in EPSILONS))
+    sweep("distances", (distance_sum(k, n, d, e, 0.0, seeds) for k in DISTANCES for e in EPSILONS))
+    many = (1000, 3000, 10_000, 30_000) if quick else (1000, 3000, 10_000, 30_000, 100_000, 300_000)
+    sweep("by_records", (kernel_sum("gaussian", m, d, 1.0, e, seeds) for e in (0.0, DELTA) for m in many))
+    wide = (1, 2, 4, 8, 16, 32) if quick else (1, 2, 4, 8, 16, 32, 64, 128)
+    sweep("by_columns", (kernel_sum("gaussian", n, c, 1.0, e, seeds) for e in (0.0, DELTA) for c in wide))
+    sizes = (256, 512, 1024, 2048, 4096) if quick else (256, 512, 1024, 2048, 4096, 8192, 16384)
+    sweep(
+        "by_features",
+        (kernel_sum("gaussian", n, d, 1.0, e, seeds, m) for e in (0.0, DELTA) for m in sizes),
+    )
+    return report
+
+
+def main() -> int:
+    """Measure, print rows as they come, and write the JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer records, columns and releases")
+    parser.add_argument("--seeds", type=int, help="releases behind each point [default: 5, quick: 2]")
+    parser.add_argument("--out", help="write everything to this file")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    options = parser.parse_args()
+
+    def say(sweep, row):
+        if not options.json:
+            print(
+                f"{sweep:14} {row['function']:20} n = {row['records']:<7} d = {row['columns']:<4} "
+                f"epsilon = {row['epsilon']:<5g} delta = {row['delta']:<6g} error {row['error']:8.3%} "
+                f"(predicted {row['predicted']:.3%})",
+                flush=True,
+            )
+
+    report = {"benchmark": "tradeoff", "machine": machine(), "versions": versions(), **commit()}
+    report |= measure(options.quick, options.seeds or (2 if options.quick else 5), say)
+    if options.out:
+        with open(options.out, "w", encoding="utf-8") as file:
+            json.dump(report, file, indent=1)
+    if options.json:
+        print(json.dumps(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
