@@ -81,11 +81,21 @@ def _settings_of(claim: Any) -> dict[str, object]:
         "bias": claim.bias,
         "batch_size": claim.batch_size,
         "steps": claim.steps,
+        "first_step": claim.first_step,
         "learning_rate": str(claim.learning_rate),
+        "seed": claim.seed,
+        "initial_weights": _initial_weights(claim),
+        "initial_limit": claim.initial_limit,
         "records": claim.records,
+        "data_ranges": claim.data_ranges,
         "row_bits": claim.row_bits,
         "settings": claim.settings.as_dict(),
     }
+
+
+def _initial_weights(claim: Any) -> str:
+    parts = [] if claim.initial_seed is None else [f"seed {claim.initial_seed}"]
+    return " and ".join(parts + ["a commitment"] * bool(claim.initial_commitment))
 
 
 def _soundness(claim: Any, ranges: str) -> dict[str, object]:
