@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -14,9 +15,10 @@ from tests.zkdl.adversaries.cases import SMALL, Run, forge, random_data, reason
 from tests.zkdl.adversaries.forgeries import Forgery
 from tests.zkdl.adversaries.provers import as_computed, stated_as, trajectory
 from tests.zkdl.adversaries.semantic import Attack, check_attack
-from zkdl.errors import Reason
+from zkdl.errors import InputError, Reason
 from zkdl.protocol.channel import Section
 from zkdl.protocol.settings import Settings
+from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.prover import prove
 from zkdl.training.commitments import commit_data
 
@@ -198,3 +200,28 @@ def test_attacks_at_shapes_that_leave_arguments_empty(shape: str, ranges: str) -
     for name, forgery, expected, guard in DEGENERATE:
         attack = Attack(name, lambda make=forgery: make(SHAPES[shape]), expected, (guard,))
         check_attack(attack, ranges)
+
+
+@pytest.mark.parametrize("ranges", RANGES)
+def test_a_learning_rate_that_is_another_one_modulo_the_group_order(ranges: str) -> None:
+    """mu + r moves weights by the same field elements as mu: only bounds tell them apart.
+
+    The forged statement says eta is astronomical; the run was an ordinary one. Two guards stand in its way.
+    """
+    run = splices.honest()
+    shift = SMALL.weight_scale - SMALL.activation_scale - SMALL.gradient_scale
+    rate = run.statement.learning_rate
+    wrapped = rate + Fraction(R * splices.BATCH, 1 << shift)
+    with pytest.raises(InputError, match="learning_rate"):
+        replace(run.statement, learning_rate=wrapped)
+    any_rate = [
+        (f"zkdl.protocol.{module}.as_learning_rate", Fraction) for module in ("settings", "statement")
+    ]
+    with guards.planted(*any_rate):
+        run.statement = replace(run.statement, learning_rate=wrapped)
+        assert run.statement.mu == 1 + R
+        with guards.planted(("zkdl.protocol.bounds.check", lambda *args, **options: None)):
+            parts = {"believed": stated_as(learning_rate=rate)}
+            proof = forge(run.statement, run.witness, ranges=ranges, **parts)
+            assert reason(run.statement, proof) is None
+        assert reason(run.statement, proof) == Reason.BAD_STATEMENT
