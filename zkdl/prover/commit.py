@@ -137,8 +137,8 @@ def commit_weights(
     for name, value in (("weight_scale", weight_scale), ("bits", bits), ("row_bits", row_bits)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer))):
             raise InputError(f"{name} must be an integer, got {value!r}")
+    Settings(**({} if weight_scale is None else {"weight_scale": int(weight_scale)}))
     weights, biases, scale = integers(model, weight_scale, Settings().weight_scale)
-    Settings(weight_scale=scale)
     bits = scale + _PLACES + 1 if bits is None else int(bits)
     widths = (weights[0].shape[0], *(weight.shape[1] for weight in weights))
     if row_bits is None:
