@@ -9,16 +9,15 @@ from dpkit.audit.attack import Mechanism
 from dpkit.noise import NoiseSource, OSNoise
 from dpkit.similarity.calibration import add_noise
 from dpkit.similarity.fourier import FourierMap
-from dpkit.similarity.settings import KDESettings
-from dpkit.similarity.sums import add_contributions, tiles
+from dpkit.similarity.settings import KDESettings, KernelMap
 
 __all__ = ["exact_vector", "kde_mechanism", "neighbour_pairs", "tight_records"]
 
 
-def exact_vector(features: FourierMap, records: NDArray[Any]) -> NDArray[np.int64]:
-    """Return what noise is added to: 2 m sums and the count, (2 m + 1,) int64, by the release's own code."""
-    sums = np.zeros((2, features.features), dtype=np.uint64)
-    add_contributions(sums, records, features, tiles(features.words))
+def exact_vector(features: KernelMap, records: NDArray[Any]) -> NDArray[np.int64]:
+    """Return what noise is added to: all sums and the count, (size + 1,) int64, by the release's own code."""
+    sums = np.zeros(features.shape, dtype=np.uint64)
+    features.add(sums, records)
     return np.append(sums.reshape(-1).view(np.int64), len(records))
 
 
@@ -33,7 +32,7 @@ def kde_mechanism(settings: KDESettings, source: NoiseSource | None = None) -> M
     def run(records: NDArray[Any], runs: int) -> NDArray[np.int64]:
         exact = exact_vector(settings.features, records)
         noisy = add_noise(
-            exact[:-1].view(np.uint64).reshape(2, -1),
+            exact[:-1].view(np.uint64).reshape(settings.features.shape),
             int(exact[-1]),
             settings.calibration,
             OSNoise() if source is None else source,

@@ -49,20 +49,27 @@ class Calibration:
 
 
 def calibrate(
-    sensitivity_l1: int, sensitivity_l2_squared: int, epsilon: float, delta: float, neighbours: str
+    sensitivity_l1: int,
+    sensitivity_l2_squared: int,
+    epsilon: float,
+    delta: float,
+    neighbours: str,
+    replaced_l2_squared: int | None = None,
 ) -> tuple[Calibration, Guarantee]:
     """Return the noise that a promise needs, and the promise.
 
     Pure: discrete Laplace, sums at b = Delta_1 / ((1-w) eps), count at 1/(w eps), so that a record's total
     Delta_1/b + 1/b_count is at most eps. Approximate: discrete Gaussian through zCDP, sums at sigma^2 =
     Delta_2^2 / (2 (1-w) rho), count at 1/(2 w rho), rho the largest with rho-zCDP implying (eps, delta)-DP.
-    Under `replace` a record leaves and another comes: Delta_1 doubles, Delta_2^2 quadruples, and the count,
-    public, gets no noise and no share.
+    Under `replace` a record leaves and another comes: Delta_1 doubles, Delta_2^2 quadruples (or is what the
+    caller proves), and the count, public, gets no noise and no share.
 
     Args:
         sensitivity_l1, sensitivity_l2_squared: of one record's contributions, in grid units.
         epsilon, delta: the budget; delta = 0 is pure.
         neighbours: `add-remove` or `replace`.
+        replaced_l2_squared: largest squared norm of a difference of two contributions, where it is below four
+            times that of one.
 
     Raises:
         ArgumentError: the noise would not fit the samplers' range.
@@ -87,7 +94,8 @@ def calibrate(
             raise ArgumentError(
                 f"epsilon = {epsilon!r}, delta = {delta!r} leave no budget: raise one of them"
             )
-        sums = Fraction(sensitivity_l2_squared * (4 if replace else 1)) / (2 * (1 - share) * budget)
+        apart = 4 * sensitivity_l2_squared if replaced_l2_squared is None else replaced_l2_squared
+        sums = Fraction(apart if replace else sensitivity_l2_squared) / (2 * (1 - share) * budget)
         count = None if replace else 1 / (2 * share * budget)
         too_wide = sums > (MAX_SCALE // 2) ** 2
         mechanism, guarantee = GAUSSIAN, ApproxDP(epsilon, delta, neighbours, rho)  # type: ignore[assignment]

@@ -261,9 +261,18 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
             count = -(-wanted // d) * d if d < wanted else wanted
         # The public checks, then the same map under this budget and this share for the counts.
         checked = KDESettings.check(
-            d, self.similarity, self.bandwidth, epsilon, delta, "add-remove", self.bounds, count, seed, None
+            d,
+            self.similarity,
+            self.bandwidth,
+            epsilon,
+            delta,
+            "add-remove",
+            self.bounds,
+            count,
+            seed,
+            structure="fourier",
         )
-        features: FourierMap = checked.features
+        features = checked.features
         sensitivity = features.sensitivity_l1 if budget.pure else features.sensitivity_l2_squared
         noise = Calibration(
             budget.mechanism,

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from dpkit.grid import norm_squared_cap, pair_l1, to_grid
 from dpkit.similarity.stream import PublicStream
+from dpkit.similarity.sums import INDEX_BITS, PHASE_BITS, add_contributions, answer, block_variance, tiles
 
 __all__ = [
     "COORDINATE_BITS",
@@ -36,13 +37,12 @@ COORDINATE_BITS = 16  # x_int counts steps of h / 2^16
 COORDINATE_LIMIT = (
     1 << 46
 )  # |x| saturates at 2^30 h, where a frequency's own rounding still moves < 1 table step
-PHASE_BITS = 62
-INDEX_BITS = 16
 FREQUENCY_BITS = PHASE_BITS - COORDINATE_BITS
 _BLOCK = 64
 _BLOCKS_AT_LEAST = 32
 _MOST_CANDIDATES = 64
 _CANDIDATE_NUMBERS = 1 << 21  # normals drawn for candidates: a fifth of a second
+_FEWEST_BLOCKS = 16
 ROTATION_INVARIANT = frozenset({"gaussian", "exponential", "cauchy", "inverse_l2"})
 
 
@@ -222,6 +222,21 @@ class FourierMap:
         return hashlib.sha256(self.words.astype("<i8").tobytes()).hexdigest()
 
     @property
+    def structure(self) -> str:
+        """What users type to choose this map."""
+        return "fourier"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The shape of the sums: cosines and sines."""
+        return 2, self.features
+
+    @functools.cached_property
+    def tiles(self) -> NDArray[np.int64]:
+        """The frequencies as the loops want them."""
+        return tiles(self.words)
+
+    @property
     def block(self) -> int:
         """How many consecutive frequencies are drawn together."""
         return block_size(self.kernel, self.features, self.columns)
@@ -241,6 +256,16 @@ class FourierMap:
         """Largest sum of squared contributions of one record, in squared grid units: m 4^P."""
         return self.features * norm_squared_cap(self.grid_bits)
 
+    @property
+    def replaced_l1(self) -> int:
+        """Largest l1 norm of a difference of two contributions: twice that of one."""
+        return 2 * self.sensitivity_l1
+
+    @property
+    def replaced_l2_squared(self) -> int:
+        """Largest squared l2 norm of a difference of two contributions, which may point apart."""
+        return 4 * self.sensitivity_l2_squared
+
     def integers(self, points: NDArray[np.generic], clip: bool) -> NDArray[np.int64]:
         """Return x_int = round(2^16 x/h), saturated to 2^46 in magnitude, (rows, d) int64.
 
@@ -259,3 +284,33 @@ class FourierMap:
                 nan = (low / 2 + high / 2) / self.bandwidth
                 values = np.clip(values, low, high)
             return to_grid(values / self.bandwidth, COORDINATE_BITS, COORDINATE_LIMIT, nan)
+
+    def add(self, sums: NDArray[np.uint64], records: NDArray[np.generic]) -> None:
+        """Add the contributions of records to the sums, modulo 2^64, in place."""
+        add_contributions(sums, records, self, self.tiles)
+
+    def moments(
+        self, noisy: NDArray[np.int64], queries: NDArray[np.generic], count: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the estimates of the sums and of their variances over blocks of frequencies, (rows,) each.
+
+        Blocks of frequencies are independent of each other (see `block_variance`); where there are fewer than
+        16, single terms are used, which overstates the error.
+
+        Args:
+            noisy: (2, m) released sums, in grid units.
+            queries: (rows, d) real.
+            count: the released number of records; not needed here.
+        """
+        m, block = self.features, self.block
+        if m < _FEWEST_BLOCKS * block:
+            block = 1
+        found = answer(noisy, queries, self, self.tiles, block)
+        means = found[:, 0] / m
+        if m == 1:
+            return means, np.full(len(means), np.inf)
+        return means, block_variance(found, m, block)
+
+    def noise_variance(self, each: float) -> float:
+        """Return the variance of the noise in an answer, where every sum has variance `each` (grid units)."""
+        return each / self.features * 4.0**-self.grid_bits

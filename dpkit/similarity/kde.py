@@ -10,22 +10,20 @@ from dpkit.errors import FormatError
 from dpkit.guarantee import Guarantee
 from dpkit.release import Sealed, read_file, seal, unseal, write_atomically
 from dpkit.similarity.builder import Builder
-from dpkit.similarity.inputs import check_budget, check_integer, check_neighbours, check_points
+from dpkit.similarity.inputs import check_neighbours, check_points
 from dpkit.similarity.settings import KDESettings
-from dpkit.similarity.sizing import KDEPrediction, predict_features
-from dpkit.similarity.sums import answer
+from dpkit.similarity.sizing import KDEPrediction
 
 __all__ = ["KDE", "KDEBuilder"]
-
-_FEWEST_BLOCKS = 16
 
 
 class KDE:
     """A differentially private sum of kernel similarities, S(y) = sum over records x of k(x, y).
 
-    The records enter through a public map into 2 m integer sums (paired random Fourier features, see
-    `dpkit.similarity.fourier`), exact discrete noise is added to each once, and everything after that is
-    post-processing: queries cost no privacy, only time O(d m) each, whatever n was.
+    The records enter through a public map into integer sums (paired random Fourier features, see
+    `dpkit.similarity.fourier`, or counters behind hashes, see `dpkit.similarity.hashing`), exact discrete
+    noise is added to each once, and everything after that is post-processing: queries cost no privacy, only
+    time O(d m) each, whatever n was.
 
     Args:
         X: (n, d) private records, real. Content never raises: NaN coordinates become 0 (or the middle of the
@@ -38,18 +36,28 @@ class KDE:
             calibrated through zCDP; noise on an average is then sigma_1/n whatever m is).
         neighbours: `add-remove` (n is private; a noisy count is released beside the sums) or `replace` (n is
             public and is stored exactly; the noise is doubled).
-        bounds: optional public domain (low, high) to which records are clipped; these kernels need none.
-        features: m, the number of frequencies; None sizes it from public inputs (see `choose_features`).
+        bounds: optional public domain (low, high) to which records are clipped; only hash counters for
+            `exponential` and `inverse_l2` need one.
+        features: m, the number of frequencies, or of rows of counters; None sizes it from public inputs (see
+            `predict`).
         public_seed: fixes the public frequencies only, never the noise.
         expected_records: an optional *public* guess of n that improves the automatic m. Under `replace` it
             defaults to n, which is public there; under `add-remove` the number of rows is never looked at.
+        structure: `auto` takes the least predicted error; `fourier`; `hash`, counters behind partitions, for
+            `laplacian`, `inverse_l1`, and on a domain `exponential`, `inverse_l2`; `exponentials`, the
+            published sum of exponentials for `cauchy`, `inverse_l2`, `inverse_l1`, for comparison.
+        reduce: a dimension reduction in front, for kernels of the l2 distance: None, a number of coordinates,
+            or `auto` (where d is at least 4,096). Its error, see `predict`, is not in the standard errors.
+        radius: optional public ball about 0 that records are moved into, in place of bounds.
 
     Raises:
         ArgumentError: an argument is out of range, or X has a wrong shape or dtype.
+        MissingBoundsError: the structure needs a public domain and none was given.
 
     *Privacy*: neighbours as above. One record's contributions in grid units (2^-20) have l1 norm at most m
     isqrt(2 * 4^20) and squared l2 norm at most m 4^20, exactly, on the integers that are summed; twice and
-    four times that under `replace`. Scales are rationals rounded up. Written proof in docs/privacy.md.
+    four times that under `replace`. Hash counters: m and m, twice that under `replace`. A reduction changes
+    none of it. Scales are rationals rounded up. Written proof in docs/privacy.md.
 
     Source: Rahimi and Recht 2007 (features); Yu and others 2016 (orthogonal directions).
 
@@ -79,6 +87,9 @@ class KDE:
         features: int | None = None,
         public_seed: int = 0,
         expected_records: int | None = None,
+        structure: str = "auto",
+        reduce: int | str | None = None,
+        radius: float | None = None,
     ) -> None:
         records = check_points(X, "X")
         if expected_records is None and check_neighbours(neighbours) == "replace":
@@ -94,6 +105,9 @@ class KDE:
             features=features,
             public_seed=public_seed,
             expected_records=expected_records,
+            structure=structure,
+            reduce=reduce,
+            radius=radius,
         )
         made = builder.update(records).release()
         self._adopt(made._settings, made._sums, made._count, made._origin)
@@ -115,6 +129,9 @@ class KDE:
         features: int | None = None,
         public_seed: int = 0,
         expected_records: int | None = None,
+        structure: str = "auto",
+        reduce: int | str | None = None,
+        radius: float | None = None,
     ) -> "KDEBuilder":
         """Return an empty builder: `update` it with chunks, `merge` shards, `release` it once.
 
@@ -132,6 +149,9 @@ class KDE:
             features,
             public_seed,
             expected_records,
+            structure,
+            reduce,
+            radius,
         )
         return KDEBuilder(settings, KDE._released)
 
@@ -139,12 +159,19 @@ class KDE:
     def predict(
         *,
         d: int,
+        kernel: str = "gaussian",
+        bandwidth: float = 1.0,
         epsilon: float = 1.0,
         delta: float = 0.0,
         neighbours: str = "add-remove",
+        bounds: Any = None,
+        features: int | None = None,
         expected_records: int | None = None,
+        structure: str = "auto",
+        reduce: int | str | None = None,
+        radius: float | None = None,
     ) -> list[KDEPrediction]:
-        """Return predicted errors of an average similarity for sizes m, the automatic one first.
+        """Return predicted errors of an average similarity: the choice first, then what else there is.
 
         Args:
             d: number of columns; the rest as for `KDE`. No data is needed: every input is public.
@@ -154,14 +181,24 @@ class KDE:
             >>> best = dpkit.KDE.predict(d=32, epsilon=1.0, expected_records=50_000)[0]
             >>> best.features, round(best.noise_std, 4)
             (4000, 0.0026)
+            >>> [p.structure for p in dpkit.KDE.predict(d=32, kernel="laplacian", epsilon=1.0)[:2]]
+            ['hash', 'fourier']
         """
-        columns = check_integer(d, "d", 1, 1 << 20)
-        eps, dlt = check_budget(epsilon, delta)
-        relation = check_neighbours(neighbours)
-        expected = None
-        if expected_records is not None:
-            expected = check_integer(expected_records, "expected_records", 0, 2**62)
-        return predict_features(eps, dlt, relation, columns, expected)
+        return KDESettings.predict(
+            d,
+            structure,
+            features,
+            kernel=kernel,
+            bandwidth=bandwidth,
+            epsilon=epsilon,
+            delta=delta,
+            neighbours=neighbours,
+            bounds=bounds,
+            public_seed=0,
+            expected_records=expected_records,
+            reduce=reduce,
+            radius=radius,
+        )
 
     @classmethod
     def _of(cls, settings: KDESettings, sums: NDArray[np.int64], count: int, origin: str) -> "KDE":
@@ -192,12 +229,17 @@ class KDE:
     @property
     def d(self) -> int:
         """The number of columns of records and queries."""
-        return self._settings.features.columns
+        return self._settings.columns
 
     @property
     def features(self) -> int:
-        """The number of frequencies m."""
+        """The number of frequencies, or of rows of counters, m."""
         return self._settings.features.features
+
+    @property
+    def structure(self) -> str:
+        """The structure: `fourier`, `hash` or `exponentials`."""
+        return self._settings.features.structure
 
     @property
     def neighbours(self) -> str:
@@ -256,7 +298,7 @@ class KDE:
         queries = check_points(Y, "Y", self.d)
         with np.errstate(over="ignore"):
             missing = np.isnan(np.asarray(queries, dtype=np.float64)).any(axis=1)
-        values, variances = self._moments(queries)
+        values, variances = self._settings.moments(self._sums, queries, self._count)
         if normalized:
             count = float(max(self._count, 1))
             values = values / count
@@ -269,34 +311,15 @@ class KDE:
         errors[missing] = np.nan
         return values, errors
 
-    def _moments(self, queries: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the estimates of the sums and of their variances over blocks of frequencies.
-
-        With T_b the sum of the s_b terms of block b and t = sum T_b / m, the variance of t is estimated by
-        B/(B-1) sum_b (T_b - s_b t)^2 / m^2. Blocks of frequencies are independent of each other; where there
-        are fewer than 16, single terms are used, which overstates the error.
-        """
-        m, block = self.features, self._settings.features.block
-        if m < _FEWEST_BLOCKS * block:
-            block = 1
-        moments = answer(self._sums, queries, self._settings.features, self._settings.tiles, block)
-        means = moments[:, 0] / m
-        if m == 1:
-            return means, np.full(len(means), np.inf)
-        sizes = np.full(-(-m // block), float(block))
-        sizes[-1] = m - block * (len(sizes) - 1)
-        spread = moments[:, 1] - 2.0 * means * moments[:, 2] + means**2 * (sizes**2).sum()
-        variances = np.maximum(spread, 0.0) * (len(sizes) / (len(sizes) - 1.0)) / m**2
-        return means, variances
-
     def noise_std(self) -> float:
         """Return the exact standard deviation of the noise in `query(y)`, the same at every y.
 
         Pure: 2 sqrt(m) / ((1-w) eps), w = 1/50, doubled under `replace`; approximate: sigma_1 / sqrt(1-w).
+        (Hash counters: sqrt(2 m) in place of 2 sqrt(m).)
         Sampling error of the frequencies comes on top: `query(..., return_std=True)` covers both.
         """
         plan, features = self._settings.calibration, self._settings.features
-        return float(np.sqrt(plan.variance(plan.sums) / features.features) * 2.0**-features.grid_bits)
+        return float(np.sqrt(features.noise_variance(plan.variance(plan.sums))))
 
     def to_bytes(self) -> bytes:
         """Return the bytes of the release file: public parameters, noisy integers, scales, guarantee."""
@@ -324,7 +347,7 @@ class KDE:
         settings = KDESettings.from_public(sealed.public)
         arrays = sealed.arrays
         shapes = {name: (array.shape, array.dtype.kind) for name, array in arrays.items()}
-        if shapes != {"sums": ((2, settings.features.features), "i"), "count": ((1,), "i")}:
+        if shapes != {"sums": (settings.features.shape, "i"), "count": ((1,), "i")}:
             raise FormatError("malformed release of a kernel sum: its arrays do not fit its parameters")
         origin = sealed.public.get("noise")
         if not isinstance(origin, str):
@@ -336,10 +359,7 @@ class KDE:
 
     def __repr__(self) -> str:
         unsafe = "" if self._origin == "operating-system" else f", {self._origin}"
-        return (
-            f"KDE(kernel={self.kernel!r}, bandwidth={self.bandwidth!r}, d={self.d}, "
-            f"features={self.features}, {self.guarantee!r}{unsafe})"
-        )
+        return f"KDE({_describe(self._settings)}, {self.guarantee!r}{unsafe})"
 
 
 class KDEBuilder(Builder[KDESettings, KDE]):
@@ -349,8 +369,13 @@ class KDEBuilder(Builder[KDESettings, KDE]):
     _what = "KDE"
 
     def _describe(self) -> str:
-        features = self._settings.features
-        return (
-            f"kernel={features.kernel!r}, bandwidth={features.bandwidth!r}, d={features.columns}, "
-            f"features={features.features}"
-        )
+        return _describe(self._settings)
+
+
+def _describe(settings: KDESettings) -> str:
+    features = settings.features
+    structure = "" if features.structure == "fourier" else f", structure={features.structure!r}"
+    return (
+        f"kernel={features.kernel!r}, bandwidth={features.bandwidth!r}, d={settings.columns}, "
+        f"features={features.features}{structure}"
+    )

@@ -1,6 +1,6 @@
 """The public parameters of a private kernel sum: checked once, compared on merge, written to the file."""
 
-import functools
+import dataclasses
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -12,7 +12,9 @@ from dpkit.errors import ArgumentError, FormatError
 from dpkit.guarantee import Guarantee, guarantee_from_dict
 from dpkit.noise import NoiseSource
 from dpkit.similarity.calibration import Calibration, add_noise, calibrate
+from dpkit.similarity.exponentials import ExponentialsMap
 from dpkit.similarity.fourier import FourierMap
+from dpkit.similarity.hashing import HASHED, HashMap
 from dpkit.similarity.inputs import (
     check_bounds,
     check_budget,
@@ -22,14 +24,28 @@ from dpkit.similarity.inputs import (
     check_positive,
 )
 from dpkit.similarity.kernels import KERNELS
-from dpkit.similarity.sizing import MAX_FEATURES, choose_features
-from dpkit.similarity.sums import add_contributions, tiles
+from dpkit.similarity.moments import Ball
+from dpkit.similarity.reduction import Front, choose_reduction, pair_error
+from dpkit.similarity.sizing import MAX_FEATURES, KDEPrediction, Question, predictions
 
-__all__ = ["AVAILABLE_KERNELS", "KDESettings"]
+__all__ = ["AVAILABLE_KERNELS", "STRUCTURES", "KDESettings", "KernelMap"]
 
 AVAILABLE_KERNELS = tuple(KERNELS)
 _MAX_COLUMNS = 1 << 20
 _MAX_ENTRIES = 1 << 27  # features times columns: a gibibyte of public frequencies
+_CHUNK_NUMBERS = 1 << 20
+STRUCTURES = ("auto", "fourier", "exponentials", "hash")
+KernelMap = FourierMap | ExponentialsMap | HashMap
+_ARGUMENTS = (  # what `check` takes and `to_public` writes under the same name
+    "kernel",
+    "bandwidth",
+    "epsilon",
+    "delta",
+    "neighbours",
+    "bounds",
+    "features",
+    "public_seed",
+)
 
 
 @dataclass(frozen=True)
@@ -41,18 +57,66 @@ class KDESettings:
         epsilon, delta, neighbours: the promise that was asked for.
         calibration: the noise that keeps it.
         guarantee: the promise as an object.
+        front: a domain or reduction that comes before the map, or None.
     """
 
-    features: FourierMap
+    features: KernelMap
     epsilon: float
     delta: float
     neighbours: str
     calibration: Calibration
     guarantee: Guarantee
+    front: Front | None = None
 
     @classmethod
     def check(
         cls,
+        d: object,
+        kernel: object = "gaussian",
+        bandwidth: object = 1.0,
+        epsilon: object = 1.0,
+        delta: object = 0.0,
+        neighbours: object = "add-remove",
+        bounds: object = None,
+        features: object = None,
+        public_seed: object = 0,
+        expected_records: object = None,
+        structure: object = "auto",
+        reduce: object = None,
+        radius: object = None,
+    ) -> "KDESettings":
+        """Return the settings that users' arguments describe, or raise ArgumentError."""
+        question, front, seed = cls._ask(
+            d,
+            kernel,
+            bandwidth,
+            epsilon,
+            delta,
+            neighbours,
+            bounds,
+            public_seed,
+            expected_records,
+            reduce,
+            radius,
+        )
+        found = predictions(question, _structure(structure), _size(features, question))[0]
+        built = _build(question, front, seed, found.structure, found.features)
+        plain = front.kept is None and front.radius is None
+        return cls.of(built, question.epsilon, question.delta, question.neighbours, None if plain else front)
+
+    @classmethod
+    def predict(cls, d: object, structure: object, features: object, **arguments: Any) -> list[KDEPrediction]:
+        """Return what `check` chooses from, the choice first; errors that a reduction adds included."""
+        named = ("kernel", "bandwidth", "epsilon", "delta", "neighbours", "bounds", "public_seed")
+        values = [arguments.pop(name) for name in named]
+        question, front, _ = cls._ask(d, *values, **arguments)
+        found = predictions(question, _structure(structure), _size(features, question))
+        if front.kept is None:
+            return found
+        return [p.reduced(front.kept, pair_error(question.kernel, front.columns, front.kept)) for p in found]
+
+    @staticmethod
+    def _ask(
         d: object,
         kernel: object,
         bandwidth: object,
@@ -60,68 +124,86 @@ class KDESettings:
         delta: object,
         neighbours: object,
         bounds: object,
-        features: object,
         public_seed: object,
         expected_records: object,
-    ) -> "KDESettings":
-        """Return the settings that users' arguments describe, or raise ArgumentError."""
+        reduce: object,
+        radius: object,
+    ) -> tuple[Question, Front, int]:
         columns = check_integer(d, "d", 1, _MAX_COLUMNS)
         name = check_kernel(kernel, AVAILABLE_KERNELS)
         h = check_positive(bandwidth, "bandwidth")
         eps, dlt = check_budget(epsilon, delta)
         relation = check_neighbours(neighbours)
         domain = check_bounds(bounds, columns)
+        ends = None if domain is None else (tuple(domain[0].tolist()), tuple(domain[1].tolist()))
         seed = check_integer(public_seed, "public_seed", 0, 2**64 - 1)
         expected = None
         if expected_records is not None:
             expected = check_integer(expected_records, "expected_records", 0, 2**62)
-        if features is None:
-            count = choose_features(eps, dlt, relation, columns, expected)
-        else:
-            count = check_integer(features, "features", 1, min(MAX_FEATURES, _MAX_ENTRIES // columns))
-        ends = None if domain is None else (tuple(domain[0].tolist()), tuple(domain[1].tolist()))
-        return cls.of(FourierMap(name, h, columns, count, seed, ends), eps, dlt, relation)
+        size = None if radius is None else check_positive(radius, "radius")
+        if size is not None and ends is not None:
+            raise ArgumentError("bounds exclude radius: give a box or a ball")
+        if size is not None and not 1e-150 < size < 1e150:
+            raise ArgumentError(f"radius must lie between 1e-150 and 1e150, got {size!r}")
+        front = Front(columns, h, ends, size, choose_reduction(reduce, name, columns), seed)
+        reach = None if front.out_radius is None else front.out_radius / h
+        return Question(name, eps, dlt, relation, front.out, expected, reach), front, seed
 
     @classmethod
-    def of(cls, features: FourierMap, epsilon: float, delta: float, neighbours: str) -> "KDESettings":
+    def of(
+        cls, features: KernelMap, epsilon: float, delta: float, neighbours: str, front: Front | None = None
+    ) -> "KDESettings":
         """Return the settings of a map under a checked budget."""
         calibration, guarantee = calibrate(
-            features.sensitivity_l1, features.sensitivity_l2_squared, epsilon, delta, neighbours
+            features.sensitivity_l1,
+            features.sensitivity_l2_squared,
+            epsilon,
+            delta,
+            neighbours,
+            features.replaced_l2_squared,
         )
-        return cls(features, epsilon, delta, neighbours, calibration, guarantee)
+        return cls(features, epsilon, delta, neighbours, calibration, guarantee, front)
 
     @property
     def columns(self) -> int:
         """The number of columns of a record."""
-        return self.features.columns
-
-    @functools.cached_property
-    def tiles(self) -> NDArray[np.int64]:
-        """The public frequencies as the loops want them."""
-        return tiles(self.features.words)
+        return self.features.columns if self.front is None else self.front.columns
 
     def blank(self) -> NDArray[np.uint64]:
-        """Return the sums over no records: cosine sums, sine sums."""
-        return np.zeros((2, self.features.features), dtype=np.uint64)
+        """Return the sums over no records."""
+        return np.zeros(self.features.shape, dtype=np.uint64)
 
     def add(self, sums: NDArray[np.uint64], records: NDArray[Any]) -> None:
         """Add the contributions of records to the sums, modulo 2^64, in place."""
-        add_contributions(sums, records, self.features, self.tiles)
+        if self.front is None:
+            self.features.add(sums, records)
+            return
+        rows = max(64, _CHUNK_NUMBERS // self.columns)
+        for start in range(0, len(records), rows):
+            self.features.add(sums, self.front.apply(records[start : start + rows], clip=True))
+
+    def moments(
+        self, noisy: NDArray[np.int64], queries: NDArray[Any], count: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return estimates of the sums at the queries, and of their variances."""
+        if self.front is not None:
+            queries = self.front.apply(queries, clip=False)
+        return self.features.moments(noisy, queries, count)
 
     def noisy(
         self, sums: NDArray[np.uint64], count: int, source: NoiseSource
     ) -> dict[str, NDArray[np.int64]]:
-        """Return `sums` (2, m) and `count` (1,) under the noise of the calibration."""
+        """Return `sums`, of the map's shape, and `count` (1,) under the noise of the calibration."""
         drawn = add_noise(sums, count, self.calibration, source)
         return {"sums": drawn["sums"][0], "count": drawn["count"]}
 
     def to_public(self) -> dict[str, Any]:
-        """Return the settings as JSON-ready values."""
-        plan, bounds = self.calibration, self.features.bounds
-        return {
+        """Return the settings as JSON-ready values; what only some structures have is left out elsewhere."""
+        plan, bounds, front = self.calibration, self.features.bounds, self.front
+        public: dict[str, Any] = {
             "kernel": self.features.kernel,
             "bandwidth": self.features.bandwidth,
-            "columns": self.features.columns,
+            "columns": self.columns,
             "features": self.features.features,
             "public_seed": self.features.public_seed,
             "bounds": None if bounds is None else [list(bounds[0]), list(bounds[1])],
@@ -135,6 +217,12 @@ class KDESettings:
             "scale_count": None if plan.count is None else str(plan.count),
             "guarantee": self.guarantee.to_dict(),
         }
+        if self.features.structure != "fourier":
+            public["structure"] = self.features.structure
+        if front is not None:
+            public["bounds"] = None if front.bounds is None else [list(end) for end in front.bounds]
+            public.update(radius=front.radius, reduce=front.kept)
+        return public
 
     @classmethod
     def from_public(cls, public: dict[str, Any]) -> "KDESettings":
@@ -144,17 +232,18 @@ class KDESettings:
             FormatError: a value is missing or out of range, or the public map does not come out the same.
         """
         try:
+            if (
+                public["features"] is None
+                or public.get("structure") == "auto"
+                or public.get("reduce") == "auto"
+            ):
+                raise ValueError("sizes and structure are left open")
             checked = cls.check(
                 public["columns"],
-                public["kernel"],
-                public["bandwidth"],
-                public["epsilon"],
-                public["delta"],
-                public["neighbours"],
-                public["bounds"],
-                public["features"],
-                public["public_seed"],
-                None,
+                **{name: public[name] for name in _ARGUMENTS},
+                structure=public.get("structure", "fourier"),
+                reduce=public.get("reduce"),
+                radius=public.get("radius"),
             )
             grid_bits = check_integer(public["grid_bits"], "grid_bits", 0, 30)
             plan = Calibration(
@@ -166,9 +255,11 @@ class KDESettings:
             digest = public["map_sha256"]
         except (ArgumentError, KeyError, TypeError, ValueError, ZeroDivisionError) as cause:
             raise FormatError(f"malformed release of a kernel sum: {cause}") from None
-        old = checked.features
-        shape = (old.kernel, old.bandwidth, old.columns, old.features, old.public_seed, old.bounds)
-        features = FourierMap(*shape, grid_bits=grid_bits)
+        features = checked.features
+        if not isinstance(features, HashMap):
+            features = dataclasses.replace(features, grid_bits=grid_bits)
+        elif grid_bits != features.grid_bits:
+            raise FormatError("malformed release of a kernel sum: counters have no grid")
         expected = cls.of(features, checked.epsilon, checked.delta, checked.neighbours)
         same_noise = plan.mechanism == expected.calibration.mechanism and plan.sums > 0
         same_count = (plan.count is None) == (expected.calibration.count is None) and plan.count != 0
@@ -176,4 +267,36 @@ class KDESettings:
             raise FormatError("malformed release of a kernel sum: its mechanism and its promise disagree")
         if digest != features.digest:
             raise FormatError("the public feature map of this release cannot be rebuilt: its SHA-256 differs")
-        return cls(features, checked.epsilon, checked.delta, checked.neighbours, plan, promised)
+        return cls(
+            features, checked.epsilon, checked.delta, checked.neighbours, plan, promised, checked.front
+        )
+
+
+def _structure(structure: object) -> str:
+    """Return the structure's name, or raise ArgumentError."""
+    if not isinstance(structure, str) or structure not in STRUCTURES:
+        raise ArgumentError(f"structure must be one of {', '.join(STRUCTURES)}; got {structure!r}")
+    return structure
+
+
+def _size(features: object, question: Question) -> int | None:
+    """Return the number of features that was asked for, or None."""
+    if features is None:
+        return None
+    return check_integer(features, "features", 1, min(MAX_FEATURES, _MAX_ENTRIES // question.columns))
+
+
+def _build(question: Question, front: Front, seed: int, structure: str, count: int) -> KernelMap:
+    """Return the map of a structure, or raise ArgumentError where the kernel has none."""
+    reduced = front.kept is not None
+    bounds = None if reduced else front.bounds
+    shape = (question.kernel, front.bandwidth, front.out, count, seed, bounds)
+    if structure == "exponentials":
+        return ExponentialsMap(*shape)
+    if structure == "fourier":
+        return FourierMap(*shape)
+    ball = None
+    if HASHED[question.kernel] == "planes":
+        center = (0.0,) * front.out if reduced else tuple(front.center.tolist())
+        ball = Ball(center, front.out_radius or 1.0, bounds)
+    return HashMap(*shape, ball)

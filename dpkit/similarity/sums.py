@@ -10,15 +10,26 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from dpkit.similarity.fourier import INDEX_BITS, PHASE_BITS, FourierMap
+__all__ = [
+    "INDEX_BITS",
+    "PHASE_BITS",
+    "PhaseMap",
+    "add_contributions",
+    "answer",
+    "block_variance",
+    "run_chunks",
+    "threads_available",
+    "tiles",
+]
 
-__all__ = ["add_contributions", "answer", "threads_available", "tiles"]
-
+PHASE_BITS = 62
+INDEX_BITS = 16
 _TILE = 64
 _ROWS = 4
 _CACHED_ROWS = 256  # a multiple of _ROWS; so many points and the table share the second-level cache
@@ -26,6 +37,25 @@ _CHUNK_ROWS = 4096
 _SHIFT = PHASE_BITS - INDEX_BITS
 _MASK = (1 << INDEX_BITS) - 1
 _SINE = 3 << (INDEX_BITS - 2)  # sin(t) = cos(t + 3/4 turn)
+
+
+class PhaseMap(Protocol):
+    """What the loops need to know of a map: its grids and its table."""
+
+    @property
+    def features(self) -> int:
+        """The number of frequencies m."""
+
+    @property
+    def grid_bits(self) -> int:
+        """P; contributions are multiples of 2^-P."""
+
+    @property
+    def table(self) -> NDArray[np.int32]:
+        """The public cosine table."""
+
+    def integers(self, points: NDArray[np.generic], clip: bool) -> NDArray[np.int64]:
+        """Return points as integers, (rows, d)."""
 
 
 @njit(cache=True, nogil=True)
@@ -109,6 +139,23 @@ def tiles(words: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.ascontiguousarray(padded.reshape(count, _TILE, d).transpose(0, 2, 1))
 
 
+def block_variance(moments: NDArray[np.float64], count: int, block: int) -> NDArray[np.float64]:
+    """Return an estimate of the variance of a mean of `count` terms drawn in independent blocks, (rows,).
+
+    With T_b the sum of the s_b terms of block b and t the mean: B/(B-1) sum_b (T_b - s_b t)^2 / count^2.
+
+    Args:
+        moments: (rows, 3): sum of terms, sum of T_b^2, sum of T_b s_b.
+        count: number of terms, at least 2.
+        block: terms in a block; the last one may be short.
+    """
+    sizes = np.full(-(-count // block), float(block))
+    sizes[-1] = count - block * (len(sizes) - 1)
+    means = moments[:, 0] / count
+    spread = moments[:, 1] - 2.0 * means * moments[:, 2] + means**2 * (sizes**2).sum()
+    return np.asarray(np.maximum(spread, 0.0) * (len(sizes) / (len(sizes) - 1.0)) / count**2)
+
+
 def threads_available() -> int:
     """Return how many processors this process may use."""
     try:
@@ -122,7 +169,7 @@ def _chunks(rows: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, rows))
 
 
-def _run(work: Callable[[slice], None], rows: int, size: int) -> None:
+def run_chunks(work: Callable[[slice], None], rows: int, size: int) -> None:
     """Call `work` on every chunk of rows, on as many threads as there are processors and chunks."""
     chunks = list(_chunks(rows, size))
     workers = min(threads_available(), len(chunks))
@@ -142,7 +189,7 @@ def _chunk_rows(rows: int, columns: int) -> int:
 
 
 def add_contributions(
-    sums: NDArray[np.uint64], points: NDArray[np.generic], features: FourierMap, words: NDArray[np.int64]
+    sums: NDArray[np.uint64], points: NDArray[np.generic], features: PhaseMap, words: NDArray[np.int64]
 ) -> None:
     """Add the contributions of records to the sums, modulo 2^64, in place.
 
@@ -162,14 +209,14 @@ def add_contributions(
         with adding:
             np.add(total, local, out=total)
 
-    _run(work, len(points), _chunk_rows(len(points), points.shape[1]))
+    run_chunks(work, len(points), _chunk_rows(len(points), points.shape[1]))
     sums += total.reshape(2, -1)[:, : features.features].view(np.uint64)
 
 
 def answer(
     sums: NDArray[np.int64],
     points: NDArray[np.generic],
-    features: FourierMap,
+    features: PhaseMap,
     words: NDArray[np.int64],
     block: int,
 ) -> NDArray[np.float64]:
@@ -195,5 +242,5 @@ def answer(
         integers = features.integers(points[chunk], clip=False)
         _evaluate(integers, words, features.table, cosines, sines, features.features, block, out[chunk])
 
-    _run(work, len(points), min(256, _chunk_rows(len(points), points.shape[1])))
+    run_chunks(work, len(points), min(256, _chunk_rows(len(points), points.shape[1])))
     return out

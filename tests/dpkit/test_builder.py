@@ -129,7 +129,7 @@ def test_an_interrupted_update_leaves_nothing_to_release(monkeypatch):
         total += np.uint64(1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dpkit.similarity.settings.add_contributions", interrupt)
+    monkeypatch.setattr("dpkit.similarity.fourier.add_contributions", interrupt)
     with pytest.raises(KeyboardInterrupt):
         builder.update(records(5))
     monkeypatch.undo()

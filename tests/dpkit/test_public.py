@@ -30,6 +30,9 @@ def test_the_constructor_takes_what_the_interface_says():
         "features": None,
         "public_seed": 0,
         "expected_records": None,
+        "structure": "auto",
+        "reduce": None,
+        "radius": None,
     }
     shared = inspect.signature(dpkit.KDE.builder).parameters
     assert {name: p.default for name, p in shared.items() if name != "d"} == defaults
