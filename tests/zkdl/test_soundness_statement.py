@@ -7,9 +7,10 @@ from fractions import Fraction
 
 import pytest
 
-from tests.zkdl.adversaries import guards
+from tests.zkdl.adversaries import chains, guards
 from tests.zkdl.adversaries.cases import SMALL, Run, forge, reason, train
 from zkdl.errors import Reason
+from zkdl.protocol.chain import InitialEvidence
 from zkdl.protocol.statement import Statement
 
 
@@ -77,6 +78,29 @@ def test_every_public_field_changed_after_proving(small: Case, field: str) -> No
             assert reason(changed, small.proof) in UNBOUND
     else:
         assert reason(changed, small.proof) == expected
+
+
+@pytest.mark.parametrize(
+    "field", ["initial_seed", "first_step", "initial_commitment", "initial_limit", "none"]
+)
+def test_every_field_of_a_start_changed_after_proving(field: str) -> None:
+    """With evidence about what the changed statement says, so that only the proof can be wrong."""
+    statement, proof = chains.pairs()[1]
+    values = {
+        "initial_seed": 2,
+        "first_step": 0,
+        "initial_commitment": statement.final_commitment,
+        "initial_limit": statement.initial_limit + 1,
+        "none": None,
+    }
+    changed = replace(statement, **{field.replace("none", "initial_seed"): values[field]})
+    changed.validate()
+    evidence = InitialEvidence(
+        changed.initial_commitment, changed.initial_limit, changed.widths, changed.bias, changed.row_bits
+    )
+    assert reason(changed, proof, evidence) == Reason.STATEMENT_MISMATCH
+    with guards.without_digest_check():
+        assert reason(changed, proof, evidence) == Reason.SUMCHECK
 
 
 @pytest.mark.parametrize(

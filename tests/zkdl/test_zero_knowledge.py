@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.zkdl.adversaries import files, simulator
+from tests.zkdl.adversaries import chains, files, simulator
 from tests.zkdl.adversaries.cases import Run, forge, reason, train
 from zkdl import arithmetic as za
+from zkdl.protocol.chain import InitialEvidence
 from zkdl.protocol.channel import Section
 from zkdl.protocol.commitment import commit_rows, row_bases, value_base
 from zkdl.protocol.instance import Instance
@@ -52,23 +53,30 @@ class _NoBlinding:
 
 
 @pytest.mark.parametrize("ranges", RANGES)
-def test_a_simulator_without_witness_satisfies_every_equation(run: Run, ranges: str) -> None:
-    """Even of a statement whose commitments nobody can open."""
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_simulator_without_witness_satisfies_every_equation(run: Run, ranges: str, resumed: bool) -> None:
+    """Even of a statement whose commitments nobody can open, initial weights included."""
+    if resumed:
+        run = chains.honest()[1]
     statement = run.statement
-    for name in ("data_commitment", "final_commitment"):
+    for name in ("data_commitment", "final_commitment", "initial_commitment"):
         count = len(getattr(statement, name)) // 48
-        random = b"".join(za.g1.to_bytes(simulator.random_points(count)))
-        statement = replace(statement, **{name: random})
+        if count:
+            random = b"".join(za.g1.to_bytes(simulator.random_points(count)))
+            statement = replace(statement, **{name: random})
+    s = statement
+    start = InitialEvidence(s.initial_commitment, s.initial_limit, s.widths, s.bias, s.row_bits)
+    evidence = start if resumed else None
     proof, challenges = simulator.simulate(statement, ranges)
-    assert reason(statement, proof) is not None
+    assert reason(statement, proof, evidence) is not None
     with simulator.programmed(challenges):
-        assert reason(statement, proof) is None
+        assert reason(statement, proof, evidence) is None
     # The simulated file has the form of an honest one.
     honest, _ = _proof(run, ranges)
     assert [len(c) for _, c in files.split(proof)[1]] == [len(c) for _, c in files.split(honest)[1]]
     # Programming is what does it: with one challenge changed it is no proof.
     with simulator.programmed([*challenges[:5], 1 + challenges[5] % (R - 1), *challenges[6:]]):
-        assert reason(statement, proof) is not None
+        assert reason(statement, proof, evidence) is not None
 
 
 def test_commitments_of_equal_tensors_differ(run: Run) -> None:
@@ -83,13 +91,17 @@ def test_commitments_of_equal_tensors_differ(run: Run) -> None:
 
 
 @pytest.mark.parametrize("ranges", RANGES)
-def test_two_proofs_of_one_witness_share_nothing(run: Run, ranges: str) -> None:
+@pytest.mark.parametrize("resumed", [False, True])
+def test_two_proofs_of_one_witness_share_nothing(run: Run, ranges: str, resumed: bool) -> None:
+    if resumed:
+        run = chains.honest()[1]
     proofs = [_proof(run, ranges) for _ in range(2)]
     for points in (True, False):
         both = [part for proof, trace in proofs for part in _parts(proof, trace, points=points)]
         repeated = [part for part, count in Counter(both).items() if count > 1]
         assert not repeated
     statement = run.statement.data_commitment + run.statement.final_commitment
+    statement += run.statement.initial_commitment
     public = {statement[k : k + 48] for k in range(0, len(statement), 48)}
     for proof, trace in proofs:
         assert public.isdisjoint(_parts(proof, trace, points=True))
@@ -102,7 +114,7 @@ def _leaks(run: Run, ranges: str, randomness: object = None) -> list[str]:
     out = []
     instance = Instance(run.statement, ranges)
     tensors = Tensors(instance, run.witness)
-    for poly in ("cells", instance.range_poly, "final"):
+    for poly in ("cells", instance.range_poly, *(name for name in instance.known if name != "data")):
         rows = instance.stack(poly).rows(tensors.tables[poly])
         plain = za.g1.to_bytes(za.msm_rows(row_bases(rows.shape[1]), np.ascontiguousarray(rows)))
         out += [f"unblinded row of {poly}" for row in plain if row in points]
@@ -121,6 +133,7 @@ def _leaks(run: Run, ranges: str, randomness: object = None) -> list[str]:
 @pytest.mark.parametrize("ranges", RANGES)
 def test_no_witness_value_nor_fixed_function_of_it_is_in_the_file(run: Run, ranges: str) -> None:
     assert _leaks(run, ranges) == []
+    assert _leaks(chains.honest()[1], ranges) == []
     # The same search finds a prover that forgets to blind.
     found = set(_leaks(run, ranges, _NoBlinding()))
     assert {"unblinded row of cells", "small scalar"} <= found
