@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +85,23 @@ class FastTrainer(Trainer):
 
     general_steps = 0
 
+    def _start(self, weights: list[Ints], biases: list[Ints]) -> None:
+        """Take over the initial weights, layer by layer, so that all of them are never held twice."""
+        self._integers: list[Ints] | None = None
+        self._doubles: list[Floats] = []
+        tops = [max(map(_largest, pair)) for pair in zip_longest(weights, biases)]
+        if max(tops) >= _EXACT:
+            super()._start(weights, biases)
+            return
+        self._tops = tops
+        for layer in range(len(weights)):
+            part = weights.pop(0)
+            matrix = np.empty((len(part) + self.bias, part.shape[1]))
+            matrix[: len(part)] = part
+            if self.bias:
+                matrix[-1] = biases[layer]
+            self._doubles.append(matrix)
+
     @property
     def _matrices(self) -> list[Ints]:
         """The weights as integers, converted anew at every look."""
@@ -93,12 +111,10 @@ class FastTrainer(Trainer):
 
     @_matrices.setter
     def _matrices(self, matrices: Sequence[Ints]) -> None:
-        tops = [max(int(m.max()), -int(m.min())) if m.size else 0 for m in matrices]
-        self._tops = tops
-        self._integers: list[Ints] | None = list(matrices) if max(tops) >= _EXACT else None
-        self._doubles: list[Floats] = (
-            [np.ascontiguousarray(m, dtype=np.float64) for m in matrices] if self._integers is None else []
-        )
+        self._tops = [_largest(m) for m in matrices]
+        self._integers = list(matrices) if max(self._tops) >= _EXACT else None
+        exact = self._integers is None
+        self._doubles = [np.ascontiguousarray(m, dtype=np.float64) for m in matrices] if exact else []
 
     @property
     def weights(self) -> list[Ints]:
@@ -176,7 +192,7 @@ class FastTrainer(Trainer):
 
     def _fed(self, values: NDArray, width: int) -> _Operand | None:
         """Integers as inputs of a layer, with the constant where there is a bias; None where too large."""
-        top = max(int(values.max()), -int(values.min())) if values.size else 0
+        top = _largest(values)
         if top >= _INPUT_LIMIT:
             return None
         row_sum = int(np.abs(values).sum(axis=1).max(initial=0))
@@ -249,7 +265,7 @@ class FastTrainer(Trainer):
     def _fast_backward(self, y: Ints, cells: StepTensors) -> list[_Operand] | None:
         """B0 to B3; returns G_l of every layer, or None where a bound does not hold."""
         s = self.settings
-        if y.size and max(int(y.max()), -int(y.min())) >= _INPUT_LIMIT:
+        if _largest(y) >= _INPUT_LIMIT:
             return None
         last = (cells.output - y) << (s.gradient_scale - s.activation_scale)
         size = np.abs(last)
@@ -275,6 +291,11 @@ class FastTrainer(Trainer):
             cells.gradient_remainder.insert(0, remainder)
             gradients.insert(0, _Operand(passed, int(largest), int(row_sum)))
         return gradients
+
+
+def _largest(values: Ints | None) -> int:
+    """The largest magnitude, also of -2^63; 0 of nothing."""
+    return max(int(values.max()), -int(values.min())) if values is not None and values.size else 0
 
 
 def _update(weights: Floats, inputs: Floats, gradients: Floats) -> int:

@@ -79,10 +79,14 @@ class Trainer:
         self.settings = settings
         self.mu = mu
         self.steps_done = 0
-        weights, biases = initial_state(initial_seed, added, widths, bias, settings)
-        # The bias is one more row of the weights, fed by the constant 2^f.
+        self._start(*initial_state(initial_seed, added, widths, bias, settings))
+
+    def _start(self, weights: list[Ints], biases: list[Ints]) -> None:
+        """Take over the initial weights; the bias is one more row of them, fed by the constant 2^f."""
         self._matrices = (
-            [np.vstack([w, b[None, :]]) for w, b in zip(weights, biases, strict=True)] if bias else weights
+            [np.vstack([w, b[None, :]]) for w, b in zip(weights, biases, strict=True)]
+            if self.bias
+            else weights
         )
 
     @property
