@@ -89,7 +89,7 @@ def _part(name, out, options, shown):
     folder.mkdir(parents=True, exist_ok=True)
     write(about, identity)
     entry = {**identity, "machine": machine(), "versions": versions(), "started": _now()}
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--out", str(work)]
+    command = [*_program(name), "--out", str(work)]
     start = time.perf_counter()
     code = _watch(command + ["--quick"] * options.quick, out / "logs" / f"{name}.txt", shown)
     entry |= {"seconds": time.perf_counter() - start, "exit_code": code, "result": read(work)}
@@ -102,6 +102,10 @@ def _part(name, out, options, shown):
     write(raw, entry)
     print(f"{shown}: {entry['state']}, {entry['seconds']:.0f} s", file=sys.stderr)
     return entry["state"]
+
+
+def _program(name):
+    return [sys.executable, "-m", f"benchmarks.{name}"]
 
 
 def _watch(command, log, shown):

@@ -88,6 +88,17 @@ def tradeoff(result):
             for name, members in _grouped(rows, "function").items()
         ]
         yield chart(title, _about(rows), series, Axis("ε", log=10), _ERROR)
+    if result.get("real"):
+        real = _grouped(result["real"], "function")
+        names = {name: f"{name}, {r[0]['records']:,} × {r[0]['columns']}" for name, r in real.items()}
+        yield chart(
+            "Real data",
+            "Median relative error of a Gaussian kernel sum over real records, pure; queries are other "
+            f"records of the same data. {result.get('left_out', '')}",
+            [_line(names[name], rows, "epsilon") for name, rows in real.items()],
+            Axis("ε", log=10),
+            Axis("median relative error", log=10, percent=True),
+        )
     sweeps = (
         ("by_records", "records", "Against the number of records", 10),
         ("by_columns", "columns", "Against the number of columns", 2),

@@ -1,0 +1,141 @@
+"""`benchmarks run`: nothing is measured twice, no figure is lost, and the report always stands."""
+
+import json
+import sys
+
+import pytest
+
+from benchmarks import _run
+from benchmarks._report import report_page
+
+SCRIPT = """
+import json, pathlib, sys
+out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
+log = out.parent.parent.parent / "calls.txt"
+with open(log, "a") as file:
+    file.write(out.stem + "\\n")
+print("words <of> the part")
+{body}
+json.dump({{"rows": [{{"name": "<b>", "value": 1.5}}], "quick": "--quick" in sys.argv}}, open(out, "w"))
+{end}
+"""
+
+
+@pytest.fixture
+def parts(monkeypatch):
+    """Parts that are small programs; returns how to set what each does."""
+    programs = {}
+    identity = {"commit": "0123456789abcdef", "changed": None}
+    monkeypatch.setattr(_run, "_program", lambda name: [sys.executable, "-c", programs[name]])
+    monkeypatch.setattr(_run, "commit", lambda: dict(identity))
+
+    def define(name, body="", end=""):
+        programs[name] = SCRIPT.format(body=body, end=end)
+
+    for name in ("alpha", "beta", "gamma"):
+        define(name)
+    define.identity = identity
+    return define
+
+
+def run(folder, *arguments):
+    return _run.main([*arguments, "--out", str(folder)], ["alpha", "beta", "gamma"])
+
+
+def calls(folder):
+    return (folder / "calls.txt").read_text().split()
+
+
+def test_a_finished_part_is_not_run_again(parts, tmp_path, capsys):
+    assert run(tmp_path, "--only", "beta") == 0
+    assert run(tmp_path) == 0
+    assert calls(tmp_path) == ["beta", "alpha", "gamma"]
+    said = capsys.readouterr()
+    assert "beta: done already" in said.err
+    assert said.out.splitlines()[-1] == str(tmp_path / "index.html")
+    # Other options, another commit, or the wish for it: then it is.
+    assert run(tmp_path, "--only", "beta", "--quick") == 0
+    assert run(tmp_path, "--only", "beta", "--quick", "--again") == 0
+    parts.identity["changed"] = "f00"
+    assert run(tmp_path, "--only", "beta,alpha", "--quick") == 0
+    assert calls(tmp_path)[3:] == ["beta", "beta", "alpha", "beta"]
+    entry = json.loads((tmp_path / "raw" / "beta.json").read_text())
+    assert entry["result"]["quick"] is True
+    assert entry["state"] == "done"
+    assert entry["machine"]["processor"]
+    assert entry["versions"]["python"]
+
+
+@pytest.mark.parametrize(
+    "body", ["sys.exit(3)", "raise ValueError('no')", "import os; os.kill(os.getpid(), 9)"]
+)
+def test_a_failure_loses_nothing_of_the_others(parts, tmp_path, body):
+    parts("alpha", body)
+    assert run(tmp_path) == 1
+    assert calls(tmp_path) == ["alpha", "beta", "gamma"]
+    page = (tmp_path / "index.html").read_text("utf-8")
+    assert "words &lt;of&gt; the part" in page
+    assert "Last words of alpha" in page
+    assert "&lt;b&gt;" in page
+    parts("alpha")
+    assert run(tmp_path) == 0
+    assert calls(tmp_path)[3:] == ["alpha"]
+    assert "Last words" not in (tmp_path / "index.html").read_text("utf-8")
+
+
+def test_a_missed_limit_keeps_its_figures(parts, tmp_path):
+    parts("alpha", end="sys.exit(1)")
+    assert run(tmp_path, "--only", "alpha") == 0
+    assert json.loads((tmp_path / "raw" / "alpha.json").read_text())["state"] == "missed"
+    assert "missed a limit" in (tmp_path / "index.html").read_text("utf-8")
+
+
+def test_a_broken_result_is_a_failure(parts, tmp_path):
+    parts("alpha", end="open(out, 'w').write('{')")
+    assert run(tmp_path, "--only", "alpha") == 1
+    (tmp_path / "raw" / "beta.json").write_text("[")
+    assert run(tmp_path, "--only", "beta") == 0
+
+
+def test_a_part_that_was_cut_off_finds_what_it_wrote(parts, tmp_path):
+    parts("alpha", "out.with_suffix('.half').write_text('half'); sys.exit(2)")
+    assert run(tmp_path, "--only", "alpha") == 1
+    parts("alpha", "assert out.with_suffix('.half').read_text() == 'half'")
+    assert run(tmp_path, "--only", "alpha") == 0
+    parts("alpha", "assert not out.with_suffix('.half').exists()")
+    assert run(tmp_path, "--only", "alpha", "--again") == 0
+
+
+def test_an_unknown_part_is_a_usage_error(parts, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        run(tmp_path, "--only", "delta")
+    assert end.value.code == 2
+    assert "no benchmark called delta" in capsys.readouterr().err
+
+
+def test_an_interruption_ends_the_child_and_keeps_the_report(parts, tmp_path, monkeypatch):
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+
+    assert run(tmp_path, "--only", "alpha") == 0
+    monkeypatch.setattr(_run, "_watch", stopped)
+    assert run(tmp_path) == 130
+    assert "alpha" in (tmp_path / "index.html").read_text("utf-8")
+
+
+def test_figures_of_another_shape_are_shown_all_the_same(parts, tmp_path):
+    assert run(tmp_path, "--only", "alpha") == 0
+    entry = json.loads((tmp_path / "raw" / "alpha.json").read_text())
+    for name in (
+        "tradeoff",
+        "continual",
+        "proving",
+        "similarity",
+        "audit",
+        "accuracy",
+        "arithmetic",
+        "noise",
+    ):
+        page = report_page({name: {**entry, "part": name}}).html()
+        assert "1.5" in page, name
+    assert "not in this run" in report_page({}).html()
