@@ -209,7 +209,7 @@ def choose_row_bits(
     weights = sum((widths[k - 1] + bias) * widths[k] for k in range(1, len(widths)))
     record = widths[0] + widths[-1]
     balanced = (log2_ceil(max(cells, weights, 1)) + 2) // 2
-    chosen = max(log2_ceil(record), min(max(balanced, MIN_ROW_BITS), 12), MIN_ROW_BITS)
+    chosen = max(log2_ceil(record), min(balanced, MAX_ROW_BITS), MIN_ROW_BITS)
     if chosen > MAX_ROW_BITS:
         raise InputError(
             f"widths: a record has {record} numbers (features and labels), at most {1 << MAX_ROW_BITS} fit "

@@ -14,11 +14,7 @@ from zkdl.protocol.layout import BlockName
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.training.witness import Witness
 
-Array = NDArray[np.uint64]
 Integers = NDArray[np.int64]
-
-# Larger eq tables belong to points that one part has for itself.
-_CACHED_VARS = 17
 
 
 class Tensors:
@@ -67,7 +63,6 @@ class Tensors:
             self.tables["bits"] = instance.bits.table(self._bit_blocks(cells), np.int8)
         else:
             self.tables["multiplicities"] = self._multiplicities()
-        self._eq_cache: dict[tuple[int, ...], Array] = {}
 
     def _state(self, weights: Sequence[Integers], biases: Sequence[Integers]) -> NDArray[np.integer]:
         """Weights and biases of all layers as one flat table."""
@@ -135,16 +130,6 @@ class Tensors:
         if bits := self.instance.data_width:
             count(self.instance.data_block.pad(self.data.T + (1 << (bits - 1))), bits)
         return out
-
-    def eq_table(self, point: tuple[int, ...]) -> Array:
-        """eq(point, .), cached for the few points that many blocks share; do not modify."""
-        if len(point) > _CACHED_VARS:
-            return za.multilinear.eq_table(list(point))
-        if point not in self._eq_cache:
-            if len(self._eq_cache) >= 6:
-                self._eq_cache.pop(next(iter(self._eq_cache)))
-            self._eq_cache[point] = za.multilinear.eq_table(list(point))
-        return self._eq_cache[point]
 
     def block_slice(self, poly: str, block: BlockName | None, size: int) -> slice:
         """Where a block of ``size`` entries lies in the flat table of ``poly``."""

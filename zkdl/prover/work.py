@@ -60,6 +60,8 @@ class ProverWork:
         base = instance.batch_vars + instance.step_vars
         hidden = range(1, instance.num_layers)
         offset = 1 << (instance.statement.settings.gradient_bits - 1)
+        # Layers of one width share their points.
+        eq: dict[tuple[int, ...], Array] = {}
         for layer in hidden:
             block = instance.cells.block(("sign", layer))
             size = slice(block.offset, block.offset + block.size)
@@ -72,8 +74,10 @@ class ProverWork:
                 tables[f"{tensor}{layer}"] = za.Fr.from_int64(values)
                 weight = za.Fr.zeros(block.size)
                 for coef, place in points.weights[tensor, layer]:
-                    eq = self._tensors.eq_table(place_point(instance, points.update, place, layer))
-                    weight = za.Fr.add(weight, za.Fr.mul(eq, za.Fr.from_ints([coef])))
+                    point = place_point(instance, points.update, place, layer)
+                    if point not in eq:
+                        eq[point] = za.multilinear.eq_table(list(point))
+                    weight = za.sumcheck.add_multiple(weight, eq[point], coef)
                 tables[f"E{tensor}{layer}"] = weight
                 terms.append(Term(1, (f"E{tensor}{layer}", f"active{layer}", f"{tensor}{layer}")))
         num_vars = base + max(instance.width_vars[layer] for layer in hidden)
