@@ -60,7 +60,11 @@ def test_every_similarity_classifies(arguments, delta, neighbours):
     ("arguments", "table"),
     [
         ({"similarity": "sqeuclidean"}, (0.461, 0.722, 0.831, 0.872)),
-        ({"similarity": "gaussian", "bandwidth": 3**-0.5}, (0.752, 0.875, 0.908, 0.914)),
+        pytest.param(
+            {"similarity": "gaussian", "bandwidth": 3**-0.5},
+            (0.752, 0.875, 0.908, 0.914),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_accuracy_on_digits(arguments, table):
