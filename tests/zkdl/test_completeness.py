@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import zkdl
-from tests.zkdl.adversaries.cases import Run, random_data, reason, train
+from tests.zkdl.adversaries.cases import Run, after, random_data, reason, train
 from zkdl.errors import RangeOverflowError
+from zkdl.protocol.chain import hand_on
 from zkdl.protocol.layout import MIN_ROW_BITS, log2_ceil
 from zkdl.protocol.settings import Settings
 from zkdl.prover import prove
@@ -74,6 +75,35 @@ def test_every_honest_run_verifies(ranges: str) -> None:
         verify(run.statement, bytes(proof))
 
     check()
+
+
+@settings(QUICK, max_examples=4)
+@given(runs(), st.integers(1, 3), st.data())
+def test_every_honest_continuation_verifies(run: Run, steps: int, data: st.DataObject) -> None:
+    """From whatever a run ended at, on other steps of another size, with or without its seed's base."""
+    s = run.statement
+    seed = data.draw(st.sampled_from([s.initial_seed, None]))
+    try:
+        more = train(
+            s.widths,
+            batch_size=s.batch_size,
+            steps=steps,
+            records=s.records,
+            bias=s.bias,
+            settings=s.settings,
+            learning_rate=s.learning_rate,
+            seed=s.seed,
+            initial_seed=seed,
+            row_bits=s.row_bits,
+            data=run.witness.data,
+            start=after(run),
+            first_step=data.draw(st.integers(0, 9)),
+        )
+    except RangeOverflowError:
+        assume(False)
+        raise
+    proof = prove(more.statement, more.witness)
+    verify(more.statement, proof, initial=hand_on(s))
 
 
 @pytest.mark.slow
