@@ -102,7 +102,10 @@ class BLTDesign:
 
     @cached_property
     def recursion(self) -> Recursion:
-        """The integers: as fine as the sampler allows, in 64-bit words where rounding then costs little."""
+        """The integers: as fine as the sampler allows, in 64-bit words where rounding then costs little.
+
+        Slow states, of which rounding would be felt over far horizons, get two.
+        """
         a = self.rates[0]
         r = blt_rates.encoder_weights(*self.rates)
         n = math.inf if self.horizon is None else float(self.horizon)
@@ -115,17 +118,15 @@ class BLTDesign:
                 "resolution: raise rho, pass a coarser resolution, or mechanism='hybrid'"
             )
         spread = math.ceil(math.log2(sigma)) + 7  # 100 standard deviations; beyond, the slow twin
-        steps = float((-1 / np.expm1(-a)).sum())
-        enough = 8 + math.ceil(math.log2(steps))
-        # a coarser lattice leaves the states of far horizons more bits
-        choices = [(64, finer, 57 - spread - finer) for finer in (p, p - 2, p - 4)]
-        for width, finer, q in (*choices, (128, p, max(enough, 24))):
-            if q < 1 or finer < 1 or (width == 128 and q > 61):
+        # a coarser lattice leaves the states of far horizons more bits; then the slowest get two words
+        choices = [(p, 0, 1), (p - 2, 0, 1), (p - 4, 0, 1)]
+        choices += [(p, wide, times) for times in (1, 10) for wide in range(1, len(a) + 1)]
+        for finer, wide, times in choices:
+            recursion = Recursion.of(a, r, finer, spread + finer, wide) if finer > 0 else None
+            if recursion is None or not recursion.falls():
                 continue
-            recursion = Recursion.of(a, r, finer, q, width)
             coarse = min(recursion.omega) < 16  # weights of fewer bits would move the optimum
-            allowed = _SLACK if width == 64 else 10 * _SLACK
-            if self._slack(recursion, change) <= allowed and recursion.falls() and not coarse:
+            if not coarse and self._slack(recursion, change) <= times * _SLACK:
                 return recursion
         raise ArgumentError(
             f"rho = {float(self.budget.amount):.3g} leaves the integer recursion too few bits for "
@@ -195,9 +196,11 @@ class BLTDesign:
         return {
             "mechanism": self.name,
             "p": e.p,
-            "q": e.q,
             "omega": [str(w) for w in e.omega],
             "factor": [str(f) for f in e.factor],
+            "shift": list(e.shift),
+            "slow": [e.wide, *e.slow],
+            "rest": list(e.rest),
             "noise_scale": str(self.scale),
             "keep": self.keep,
             "window": self.window,

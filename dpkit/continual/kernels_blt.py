@@ -9,99 +9,120 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-
-def _builder_of(wide: bool) -> Any:
-    """Return the builder of the loop's body, in LLVM's terms so that all m states stay in registers."""
-
-    def build(typingctx: Any, low: Any, high: Any, omega: Any, factor: Any, keep: Any, e: Any, q: Any) -> Any:
-        """Return (low, high, sum of the fresh states shifted by q, bits of their top words).
-
-        Each state: v = s + omega e, part = floor(v factor / 2^64), then v - part where keep is 1, else part.
-        All but e and q are tuples of m int64; `high` is not used where states have 64 bits.
-        """
-        m = len(low)
-        words = types.UniTuple(types.int64, m)
-        result = types.Tuple([words, words, types.int64, types.int64])
-
-        def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
-            word, double = ir.IntType(64), ir.IntType(128)
-            size = double if wide else word
-            half = ir.Constant(double, 64)
-            e, q = args[5], args[6]
-            lows, highs, total, bits = [], [], ir.Constant(size, 0), ir.Constant(word, 0)
-            for j in range(m):
-                s_low, s_high, weight, scale, kept = (b.extract_value(args[k], j) for k in range(5))
-                scale = b.zext(scale, double)
-                if wide:
-                    s = b.or_(b.shl(b.sext(s_high, double), half), b.zext(s_low, double))
-                    v = b.add(s, b.mul(b.sext(weight, double), b.sext(e, double)))
-                    bottom = b.mul(b.zext(b.trunc(v, word), double), scale)
-                    part = b.add(b.mul(b.ashr(v, half), scale), b.lshr(bottom, half))
-                else:
-                    v = b.add(s_low, b.mul(weight, e))
-                    part = b.trunc(b.ashr(b.mul(b.sext(v, double), scale), half), word)
-                fresh = b.select(b.icmp_signed("==", kept, ir.Constant(word, 1)), b.sub(v, part), part)
-                total = b.add(total, fresh)
-                lows.append(b.trunc(fresh, word) if wide else fresh)
-                highs.append(b.trunc(b.lshr(fresh, half), word) if wide else s_high)
-                top = highs[-1] if wide else fresh
-                bits = b.or_(bits, b.xor(top, b.ashr(top, ir.Constant(word, 63))))
-            shift = b.zext(q, double) if wide else q
-            carried = b.ashr(total, shift)
-            packed = [context.make_tuple(b, words, part) for part in (lows, highs)]
-            carried = b.trunc(carried, word) if wide else carried
-            return context.make_tuple(b, result, [*packed, carried, bits])
-
-        return result(words, words, words, words, words, types.int64, types.int64), codegen
-
-    return build
+H_BITS = 48
+"""Bits of h, the part of a state that is multiplied."""
 
 
-# typed Any: an intrinsic is called without the typing context that its builder takes
-_advance: Any = intrinsic(_builder_of(wide=False))
-_advance_wide: Any = intrinsic(_builder_of(wide=True))
+@intrinsic  # typed Any below: it is called without the typing context that its builder takes
+def _advance_states(
+    typingctx: Any,
+    low: Any,
+    high: Any,
+    omega: Any,
+    factor: Any,
+    shift: Any,
+    keep: Any,
+    slow: Any,
+    rest: Any,
+    e: Any,
+) -> Any:
+    """Return (low, high, what the fresh states subtract from the next z, out-of-range bits of all h).
+
+    Each state: v = s + omega e, h = v >> drop, part = h factor >> shift, then v - part where keep is 1, else
+    part. The first len(high) states have two words and keep 1; (drop, q) are `slow` for them and `rest` for
+    the others. In LLVM's terms, so that all states stay in registers; products are of 64 bits where they can
+    be, because widening ones take a processor twice as long.
+    """
+    m, wide = len(low), len(high)
+    words = types.UniTuple(types.int64, m)
+    tops = types.UniTuple(types.int64, wide) if wide else types.Tuple(())
+    result = types.Tuple([words, tops, types.int64, types.int64])
+
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        word, double = ir.IntType(64), ir.IntType(128)
+        const = lambda n: ir.Constant(word, n)
+        e = args[8]
+        less, deep, few, q = (b.extract_value(args[k], j) for k in (6, 7) for j in range(2))
+
+        def joined(lo: Any, hi: Any) -> Any:
+            return b.or_(b.shl(b.sext(hi, double), ir.Constant(double, 64)), b.zext(lo, double))
+
+        def split(v: Any) -> tuple[Any, Any]:
+            return b.trunc(v, word), b.trunc(b.lshr(v, ir.Constant(double, 64)), word)
+
+        def down(v: Any, by: Any) -> Any:
+            lo, hi = split(v)
+            return b.or_(b.lshr(lo, by), b.shl(hi, b.sub(const(64), by)))
+
+        lows, highs, single, bits = [], [], const(0), const(0)
+        double_sum = ir.Constant(double, 0)
+        for j in range(m):
+            s, weight, scale, by = (b.extract_value(args[k], j) for k in (0, 2, 3, 4))
+            if j < wide:
+                push = b.mul(b.sext(weight, double), b.sext(e, double))
+                v = b.add(joined(s, b.extract_value(args[1], j)), push)
+                h = down(v, less)
+                fresh = b.sub(v, b.sext(b.ashr(b.mul(h, scale), by), double))
+                lo, hi = split(fresh)
+                lows.append(lo)
+                highs.append(hi)
+                double_sum = b.add(double_sum, fresh)
+            else:
+                v = b.add(s, b.mul(weight, e))
+                h = b.ashr(v, few)
+                part = b.ashr(b.mul(h, scale), by)
+                kept = b.icmp_signed("==", b.extract_value(args[5], j), const(1))
+                lows.append(b.select(kept, b.sub(v, part), part))
+                single = b.add(single, lows[-1])
+            bits = b.or_(bits, b.add(h, const(1 << H_BITS)))
+        total = b.ashr(single, q)
+        if wide:
+            total = b.add(total, down(double_sum, deep))
+        packed = [context.make_tuple(b, words, lows), context.make_tuple(b, tops, highs)]
+        return context.make_tuple(b, result, [*packed, total, bits])
+
+    return result(low, high, omega, factor, shift, keep, slow, rest, types.int64), codegen
+
+
+_advance: Any = _advance_states
 
 
 @njit(cache=True, nogil=True)
 def blt_noise(
-    z: Any, out: Any, low: Any, high: Any, omega: Any, factor: Any, keep: Any, q: Any, carried: Any
+    z: Any,
+    out: Any,
+    low: Any,
+    high: Any,
+    omega: Any,
+    factor: Any,
+    shift: Any,
+    keep: Any,
+    slow: Any,
+    rest: Any,
+    carried: Any,
 ) -> Any:
-    """Fill `out` with e = C^-1 z, states in 64 bits.
+    """Fill `out` with e = C^-1 z.
 
     Args:
         z, out: (n,) int64.
-        low, high: m int64 each, the states' words.
-        omega, factor, keep: m int64 each, the recursion.
-        q: state bits.
-        carried: floor of the states' sum over 2^q.
+        low: m int64, the states' low words.
+        high: the slow states' high words.
+        omega, factor, shift, keep: m int64 each, the recursion.
+        slow, rest: (drop, q) of the slow states and of the others.
+        carried: what the states subtract from the first z.
 
     Returns:
-        (low, high, bits of all states' top words met, bits of all e met): |.| <= bits; what came after a
-        first large one is void.
+        (low, high, h_bits, e_bits): all |h| were below 2^H_BITS if 0 <= h_bits < 2^(H_BITS + 1), and |e| <=
+        e_bits for all e; what came after a first large one is void.
     """
-    state_bits, e_bits = np.int64(0), np.int64(0)
+    h_bits, e_bits = np.int64(0), np.int64(0)
     for i in range(z.size):
         e = z[i] - carried
         out[i] = e
         e_bits |= e ^ (e >> 63)
-        low, high, carried, bits = _advance(low, high, omega, factor, keep, e, q)
-        state_bits |= bits
-    return low, high, state_bits, e_bits
-
-
-@njit(cache=True, nogil=True)
-def blt_noise_wide(
-    z: Any, out: Any, low: Any, high: Any, omega: Any, factor: Any, keep: Any, q: Any, carried: Any
-) -> Any:
-    """Run `blt_noise` on states of 128 bits."""
-    state_bits, e_bits = np.int64(0), np.int64(0)
-    for i in range(z.size):
-        e = z[i] - carried
-        out[i] = e
-        e_bits |= e ^ (e >> 63)
-        low, high, carried, bits = _advance_wide(low, high, omega, factor, keep, e, q)
-        state_bits |= bits
-    return low, high, state_bits, e_bits
+        low, high, carried, bits = _advance(low, high, omega, factor, shift, keep, slow, rest, e)
+        h_bits |= bits
+    return low, high, h_bits, e_bits
 
 
 @njit(cache=True, nogil=True)
