@@ -180,7 +180,7 @@ def _per_step(rows: list[Row]) -> list[str]:
         body.append(
             [
                 row["name"],
-                f"{row['steps_measured']}{', chained' if row['chained'] else ''}",
+                str(row["steps_measured"]),
                 f"{row['seconds']:.2f}",
                 f"{ours['seconds']:.2f}",
                 f"{row['seconds'] / ours['seconds']:.1f}",
