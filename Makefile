@@ -18,7 +18,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses 8 --dist l
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check lint format bench wheel clean distclean
+.PHONY: help demo test test-slow check lint format bench bench-full wheel clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -45,14 +45,17 @@ format: $(TEST)  ## rewrite the sources in the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(BENCH)  ## the benchmarks, figures into bench-out/; BENCH_ARGS="NAME ..." picks some
-	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+bench: $(BENCH)  ## the benchmarks in small, report in bench-out/; goes on where it stopped; BENCH_ARGS="--only NAME"
+	$(BIN)/python -m benchmarks run --quick --out bench-out $(BENCH_ARGS)
+
+bench-full: $(BENCH)  ## the benchmarks in full, hours; report in bench-full/
+	$(BIN)/python -m benchmarks run --out bench-full $(BENCH_ARGS)
 
 wheel: $(TEST)  ## build dist/*.whl and dist/*.tar.gz
 	$(BIN)/python -m build --outdir dist .
 
 clean:  ## remove build products and caches, keep .venv
-	rm -rf dist build demo-out bench-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf dist build demo-out bench-out bench-full .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find dpkit zkdl tests benchmarks demo -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## clean, and remove .venv too
