@@ -220,7 +220,7 @@ def test_work_grows_with_what_it_counts():
     assert set(small) == set(PHASES)
     for phase in ("matmul", "update", "zkrelu"):
         assert large[phase].scale == 4 * small[phase].scale
-    assert 3 < large["commitments"].scale / additions(64, 1024, 0, 65535) < 30
+    assert 3 < large["commitments"].extras["addition"] / additions(64, 1024, 0, 65535) < 30
     assert large["opening"].messages > small["opening"].messages
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zkdl.estimate.counts import PHASES, Work, phase_work
-from zkdl.estimate.units import Clock, measure_kernels, measure_training
+from zkdl.estimate.units import Clock, measure_kernels, measure_statement
 from zkdl.protocol.instance import Instance, RangeArgument
 from zkdl.protocol.report import report
 from zkdl.protocol.settings import Settings
@@ -50,9 +50,9 @@ class Calibration:
     message: dict[str, float]
     loading: float
 
-    def seconds(self, work: dict[str, Work], training: dict[str, float]) -> dict[str, float]:
+    def seconds(self, work: dict[str, Work], statement: dict[str, float]) -> dict[str, float]:
         """Seconds by phase."""
-        units = {**self.kernels, **training}
+        units = {**self.kernels, **statement}
         return {
             phase: _extras(work[phase], units)
             + self.scale[phase] * work[phase].scale
@@ -147,4 +147,4 @@ def _sample(shape: tuple[int, tuple[int, ...], int, int], ranges: RangeArgument,
     for (name, at), (_, later) in itertools.pairwise(marks):
         seconds[name] += later - at
     instance = Instance(statement, ranges)
-    return _Sample(phase_work(instance, report(instance)), seconds, measure_training(statement, clock))
+    return _Sample(phase_work(instance, report(instance)), seconds, measure_statement(statement, clock))

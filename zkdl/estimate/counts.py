@@ -56,7 +56,7 @@ def phase_work(instance: Instance, found: Report) -> dict[str, Work]:
     points = {name: size // POINT_BYTES for name, size in found.section_bytes.items()}
     row, states = 1 << s.row_bits, [z.final_entries] * z.states
     weights, hidden = len(states) * z.parameters, [z.padded(width) for width in s.widths[1:-1]]
-    neurons = sum(s.widths) * z.samples
+    neurons, calls = sum(s.widths) * z.samples, s.steps * s.num_layers
     witness: dict[str, float] = {
         "step": s.steps,
         "initial": 2,
@@ -65,7 +65,10 @@ def phase_work(instance: Instance, found: Report) -> dict[str, Work]:
         # Points of both commitments and their bases, with halved scalars, once and without folding.
         "fold": (s.records + z.columns + len(states) * (s.weight_rows + row)) / 4,
     }
-    update: dict[str, float] = {"mac": 2 * z.parameters + sum(states), "eq": sum(states)}
+    update: dict[str, float] = {
+        "mac": 2 * z.parameters + sum(states) + 3 * neurons,
+        "eq": sum(states) + 8 * s.num_layers * z.padded_samples,
+    }
     opening: dict[str, float] = {
         # A few products with integers for each vector of columns, then one to fold, one to open.
         "mac": 6 * z.data_entries + 4 * sum(states),
@@ -74,9 +77,10 @@ def phase_work(instance: Instance, found: Report) -> dict[str, Work]:
     looked_up = z.cell_entries + z.data_leaves + z.range_entries
     out = {
         "witness": Work(z.cells + z.bits + sum(states), 0, witness),
-        "commitments": Work(_additions(z), 0),
-        "matmul": Work(neurons, points["matmul"], {"mac": 2 * z.parameters}),
-        "update": Work(neurons, points["update"], update),
+        "commitments": Work(z.cells + z.bits, 0, {"addition": _additions(z)}),
+        # Of the first two the scale is calls, one per step and layer; the numbers are in the extras.
+        "matmul": Work(calls, points["matmul"], {"mac": 2 * z.parameters + 7 * neurons}),
+        "update": Work(calls, points["update"], update),
         "zkrelu": Work(sum(hidden), points["zkrelu"]),
         "ranges": Work(z.range_entries if bits else looked_up, points["ranges"]),
         "opening": Work(
@@ -111,4 +115,5 @@ def _additions(z: Sizes) -> float:
     out = additions(rows(live), columns, 0, (1 << limbs) - 1)
     if z.ranges == "bits":
         return out + additions(rows(min(z.range_entries, z.bits)), columns, 0, 1)
-    return out + additions(rows(z.range_entries), columns, 0, z.cell_entries // 2)
+    # Most multiplicities are small, one is as large as there is padding.
+    return out + additions(rows(z.range_entries), columns, 0, z.cell_entries // 2) / 4

@@ -14,7 +14,7 @@ from typing import Any
 
 from zkdl.estimate.calibration import calibrate
 from zkdl.estimate.counts import phase_work
-from zkdl.estimate.units import Clock, measure_training
+from zkdl.estimate.units import Clock, measure_statement
 from zkdl.protocol.instance import Instance, RangeArgument
 from zkdl.protocol.report import report
 from zkdl.protocol.statement import Statement
@@ -77,7 +77,7 @@ def estimate(
     instance = Instance(statement, ranges)
     exact = report(instance)
     units = calibrate(ranges, clock, progress)
-    phases = units.seconds(phase_work(instance, exact), measure_training(statement, clock))
+    phases = units.seconds(phase_work(instance, exact), measure_statement(statement, clock))
     return Estimate(
         sum(phases.values()) + units.loading,
         max(memory.values()),

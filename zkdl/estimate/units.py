@@ -8,18 +8,20 @@ from collections.abc import Callable
 import numpy as np
 
 from zkdl import arithmetic as za
+from zkdl.arithmetic.msm import additions
 from zkdl.protocol.commitment import row_bases
 from zkdl.protocol.statement import Statement
 from zkdl.prover import OSRandomness
 from zkdl.prover.fold import FoldProver
 from zkdl.training.fast import FastTrainer
 
-__all__ = ["Clock", "best", "measure_kernels", "measure_training"]
+__all__ = ["Clock", "best", "measure_kernels", "measure_statement"]
 
 Clock = Callable[[], float]
 _ROW_BITS = 10
 _ENTRIES = 1 << 17
 _POINTS = 512
+_CELLS = 1 << 18
 _FRESH = 1 << 27
 
 
@@ -71,10 +73,19 @@ def measure_kernels(clock: Clock) -> dict[str, float]:
     }
 
 
-def measure_training(statement: Statement, clock: Clock) -> dict[str, float]:
-    """``step``: one training step of this very network; ``initial``: drawing its initial weights."""
+def measure_statement(statement: Statement, clock: Clock) -> dict[str, float]:
+    """Units that depend on the statement.
+
+    ``step``: one training step of this very network; ``initial``: drawing its initial weights; ``addition``:
+    an addition of points when rows as long as these are committed.
+    """
     rng = np.random.default_rng(0)
     settings = statement.settings
+    columns, rows = 1 << statement.row_bits, max(8, _CELLS >> statement.row_bits)
+    cells = rng.integers(0, 1 << 16, (rows, columns))
+    cells[::7] &= 1  # signs
+    bases = row_bases(columns)
+    adding = best(lambda: za.msm_rows(bases, cells), clock, 2) / additions(rows, columns, 0, 65535)
     shape = (statement.batch_size, statement.widths[0])
     x = rng.integers(0, 1 << settings.activation_scale, shape)
     y = np.zeros((statement.batch_size, statement.widths[-1]), dtype=np.int64)
@@ -82,4 +93,5 @@ def measure_training(statement: Statement, clock: Clock) -> dict[str, float]:
     at = clock()
     trainer = FastTrainer(statement.widths, statement.bias, settings, statement.mu, seed)
     ready = clock()
-    return {"step": best(lambda: trainer.step(x, y), clock, 2), "initial": ready - at}
+    step = best(lambda: trainer.step(x, y), clock, 2)
+    return {"step": step, "initial": ready - at, "addition": adding}

@@ -211,7 +211,7 @@ def holdings(sizes: Sizes) -> list[Holding]:
             Holding("bits by block", z.bits, "tensors", "tensors"),
             Holding("bit table", z.range_entries, "tensors", "opening"),
             Holding("bit rows", z.bits, "commitments", "opening"),
-            Holding("booleanity", (4 + 16 + 16) * z.range_entries, "ranges", "ranges"),
+            Holding("booleanity", (4 + 8 + 16 + 16) * z.range_entries, "ranges", "ranges"),
             Holding("bit integers", 8 * z.range_entries, "opening", "opening"),
         ]
     else:
