@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 import zkdl
+from tests.zkdl.adversaries import chains
 from tests.zkdl.golden.make import make_run
 from zkdl.arithmetic.backend import use_engine
 from zkdl.arithmetic.gpu import LINE
+from zkdl.protocol.chain import hand_on
 from zkdl.prover import UnsafeSeededRandomness, prove
 from zkdl.verifier import verify
 
@@ -29,6 +31,18 @@ def test_a_whole_proof(engine, ranges):
     use_engine(None)
     assert bytes(found) == bytes(proof_of(run, ranges))
     verify(run.statement, found)
+
+
+def test_a_proof_of_a_run_that_continues_another(engine):
+    use_engine(None)
+    first, second, _ = chains.honest()
+    wanted = proof_of(second, "bits")
+    use_engine(engine)
+    found = proof_of(second, "bits")
+    assert set(engine.fallbacks) <= LEFT
+    assert bytes(found) == bytes(wanted)
+    use_engine(None)
+    verify(second.statement, found, initial=hand_on(first.statement))
 
 
 @pytest.mark.slow
