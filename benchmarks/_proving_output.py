@@ -159,12 +159,13 @@ def _ratios(rows: list[Row]) -> list[str]:
                 f"{ours['seconds']:.2f}",
                 f"{theirs['seconds']:.2f}",
                 f"{theirs['seconds'] / ours['seconds']:.1f}",
+                f"{theirs['cpu_seconds'] / ours['cpu_seconds']:.1f}",
                 f"{without[1] / without[0]:.1f}",
                 f"{theirs['peak_bytes'] / ours['peak_bytes']:.1f}",
                 f"{theirs['proof_bytes'] / ours['proof_bytes']:.2f}",
             ]
         )
-    head = ["run", "lookup, s", "bits, s", "ratio", "without witness check", "memory", "bytes"]
+    head = ["run", "lookup, s", "bits, s", "ratio", "processor time", "without witness", "memory", "bytes"]
     return ["### Bits beside lookup", "", *table(head, body)] if body else []
 
 
@@ -184,6 +185,7 @@ def _per_step(rows: list[Row]) -> list[str]:
                 f"{row['seconds']:.2f}",
                 f"{ours['seconds']:.2f}",
                 f"{row['seconds'] / ours['seconds']:.1f}",
+                f"{row['cpu_seconds'] / ours['cpu_seconds']:.1f}",
                 f"{both[1]:,}",
                 f"{both[0]:,}",
                 f"{both[1] / both[0]:.1f}",
@@ -191,7 +193,7 @@ def _per_step(rows: list[Row]) -> list[str]:
             ]
         )
     head = [
-        "run", "proofs made", "sum, s", "one proof, s", "ratio", "bytes, with commitments to weights",
+        "run", "proofs made", "sum, s", "one proof, s", "ratio", "processor time", "bytes, commitments too",
         "one proof, bytes", "ratio of bytes", "ratio of verifying",
     ]  # fmt: skip
     return (
@@ -199,8 +201,8 @@ def _per_step(rows: list[Row]) -> list[str]:
     )
 
 
-def slopes(rows: list[Row]) -> list[tuple[Row, float, float]]:
-    """By network of the group ``parameters``: longest run, seconds of one more step, of which witness."""
+def slopes(rows: list[Row]) -> list[tuple[Row, dict[str, float]]]:
+    """By network of the group ``parameters``: its longest run, and what one more step takes, in seconds."""
     out = []
     members = [row for row in rows if row["group"] == "parameters"]
     for hidden in dict.fromkeys(tuple(row["hidden"]) for row in members):
@@ -208,8 +210,13 @@ def slopes(rows: list[Row]) -> list[tuple[Row, float, float]]:
         if len(runs) > 1:
             low, high = runs[0], runs[-1]
             more = high["steps"] - low["steps"]
-            witness = (high["phases"]["witness"] - low["phases"]["witness"]) / more
-            out.append((high, (high["seconds"] - low["seconds"]) / more, witness))
+            pairs = {
+                "all": (high["seconds"], low["seconds"]),
+                "witness": (high["phases"]["witness"], low["phases"]["witness"]),
+                "cpu": (high["cpu_seconds"], low["cpu_seconds"]),
+                "cpu_witness": (high["cpu_phases"]["witness"], low["cpu_phases"]["witness"]),
+            }
+            out.append((high, {name: (b - a) / more for name, (b, a) in pairs.items()}))
     return out
 
 
@@ -219,18 +226,20 @@ def _marginal(rows: list[Row]) -> list[str]:
         [
             row["name"].rsplit("/", 2)[0],
             f"{row['parameters']:,}",
-            f"{1000 * slope:.0f}",
-            f"{1000 * (slope - witness):.0f}",
-            f"{1000 * witness:.1f}",
+            f"{1000 * step['all']:.0f}",
+            f"{1000 * (step['all'] - step['witness']):.0f}",
+            f"{1000 * step['witness']:.1f}",
+            f"{1000 * (step['cpu'] - step['cpu_witness']):.0f}",
         ]
-        for row, slope, witness in slopes(rows)
+        for row, step in slopes(rows)
     ]
     head = [
         "run",
         "parameters",
         "one more step, ms",
-        "of which proving, ms",
-        "of which checking the witness, ms",
+        "proving",
+        "checking the witness",
+        "proving, processor time",
     ]
     return ["### One more step, widths times batch fixed", "", *table(head, body)] if body else []
 

@@ -78,7 +78,7 @@ def _marginal(path: Path, rows: list[Row]) -> None:
     if not found:
         return
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(5.6, 2.4))
-    for network, _, _ in found:
+    for network, _ in found:
         runs = [r for r in rows if r["group"] == "parameters" and r["hidden"] == network["hidden"]]
         runs.sort(key=lambda r: r["steps"])
         label = f"{network['parameters'] / 1000:.0f}k parameters"
@@ -86,7 +86,7 @@ def _marginal(path: Path, rows: list[Row]) -> None:
     left.set(xlabel="steps", ylabel="seconds to prove", ylim=(0, None))
     left.legend(fontsize=6)
     sizes = [network["parameters"] / 1000 for network, *_ in found]
-    right.plot(sizes, [1000 * slope for _, slope, _ in found], "o-", ms=3)
+    right.plot(sizes, [1000 * step["all"] for _, step in found], "o-", ms=3)
     right.set(xlabel="thousand parameters", ylabel="ms for one more step", ylim=(0, None), xlim=(0, None))
     for axis in (left, right):
         axis.grid(alpha=0.3)

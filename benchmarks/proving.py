@@ -58,7 +58,10 @@ def main() -> int:
     if unknown := set(only) - set(GROUPS):
         parser.error(f"no group called {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    points = [] if options.report else select("quick" if options.quick else "full", only)
+    points = select("quick" if options.quick else "full", only)
+    if options.report:
+        print(output.write(options.out, json.loads(options.out.read_text())))
+        return 0
     result = _open(options.out, options.threads, again=options.again)
     quiet = options.json
     failed = 0
