@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -115,7 +116,10 @@ def _watch(command, log, shown):
         print(f"{shown} ...", file=sys.stderr, flush=True)
     start = time.perf_counter()
     with open(log, "w", encoding="utf-8") as file:
-        child = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}  # so that the log is as far as the part is
+        child = subprocess.Popen(
+            command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
         try:
             while True:
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -132,8 +136,16 @@ def _watch(command, log, shown):
             if live:
                 print("\r\x1b[K", end="", file=sys.stderr, flush=True)
             if child.poll() is None:
-                child.terminate()
-                child.wait()
+                _end(child)
+
+
+def _end(child):
+    """End a part with all the processes that it started: asked first, then not."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(10.0)
 
 
 def tail(log, lines=12):

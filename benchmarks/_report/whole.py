@@ -23,7 +23,8 @@ FIGURES = (
 )
 SECTIONS = {
     "tradeoff": ("Private sums", privacy.tradeoff),
-    "similarity": ("Sums at full size, and classification", privacy.similarity),
+    "similarity": ("Sums at full size", privacy.similarity),
+    "classification": ("Private classification", privacy.classification),
     "continual": ("Streams", privacy.continual),
     "audit": ("Audits", privacy.audit),
     "proving": ("Proofs of training", proofs.proving),

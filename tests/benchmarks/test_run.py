@@ -1,7 +1,10 @@
 """`benchmarks run`: nothing is measured twice, no figure is lost, and the report always stands."""
 
 import json
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +124,29 @@ def test_an_interruption_ends_the_child_and_keeps_the_report(parts, tmp_path, mo
     monkeypatch.setattr(_run, "_watch", stopped)
     assert run(tmp_path) == 130
     assert "alpha" in (tmp_path / "index.html").read_text("utf-8")
+
+
+def test_a_part_ends_with_all_that_it_started(tmp_path):
+    script = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'])\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(300)"
+    )
+    part = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    grandchild = int(part.stdout.readline())
+    _run._end(part)
+    part.stdout.close()
+    assert part.poll() is not None
+    for _ in range(100):
+        status = Path(f"/proc/{grandchild}/stat")
+        if not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.1)
+    pytest.fail("what the part had started goes on")
 
 
 def test_figures_of_another_shape_are_shown_all_the_same(parts, tmp_path):
