@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 import zkdl
 from zkdl.arithmetic.msm import additions
 from zkdl.errors import InputError, ResourceError
+from zkdl.estimate import estimate
 from zkdl.estimate.calibration import Calibration, _Sample, _solve
 from zkdl.estimate.counts import PHASES, Work, phase_work
 from zkdl.protocol.instance import Instance
@@ -204,12 +206,17 @@ def test_available_memory_respects_control_groups(monkeypatch, tmp_path):
     assert available_bytes() > 0
 
 
-def test_command_line_refuses_with_exit_3(tmp_path):
+@pytest.mark.parametrize(
+    ("limit", "code", "said"), [("8G", 3, "needs about"), ("soon", 2, "memory limit must be")]
+)
+def test_command_line_refuses_before_it_reads_the_witness(tmp_path, capsys, limit, code, said):
+    from zkdl.cli.proving import prove
+
     huge().save(tmp_path / "statement.json")
-    command = [sys.executable, "-m", "zkdl", "prove", str(tmp_path), "--memory-limit"]
-    for limit, code, said in (("8G", 3, "needs about"), ("soon", 2, "memory limit must be")):
-        done = subprocess.run([*command, limit], capture_output=True, text=True, check=False, timeout=120)
-        assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    with pytest.raises(SystemExit) as caught:
+        prove(tmp_path, memory_limit=limit)
+    assert caught.value.code == code
+    assert said in capsys.readouterr().err
 
 
 def test_work_grows_with_what_it_counts():
@@ -238,3 +245,23 @@ def test_units_fit_both_proofs():
     found = Calibration(kernels, dict.fromkeys(PHASES, 0.02), dict.fromkeys(PHASES, 0.05), 0.0)
     work = dict.fromkeys(PHASES, Work(100, 2, {"mac": 3, "step": 2}))
     assert found.seconds(work, {"step": 7.0})["update"] == pytest.approx(2.0 + 0.1 + 0.03 + 14.0)
+
+
+def test_a_machine_is_measured_once(monkeypatch):
+    made = []
+    found = Calibration({}, dict.fromkeys(PHASES, 1e-9), dict.fromkeys(PHASES, 1e-3), 0.5)
+    kernels = dict.fromkeys(("fresh", "mac", "eq", "fold", "decode"), 1e-9)
+    module = sys.modules[estimate.__module__]
+    monkeypatch.setattr(module, "_known", {})
+    monkeypatch.setattr(module, "calibrate", lambda *a: made.append(a[0]) or replace(found, kernels=kernels))
+    small, large = (
+        estimate(statement((8, 6, 3), steps, 4, 20), clock=time.process_time) for steps in (2, 16)
+    )
+    assert made == ["lookup"]
+    assert small.seconds > 0.5
+    assert small.seconds_by_phase["ranges"] < large.seconds_by_phase["ranges"]
+    assert small.seconds == pytest.approx(sum(small.seconds_by_phase.values()) + 0.5)
+    assert small.peak_rss_bytes == max(small.bytes_by_phase.values()) <= large.peak_rss_bytes
+    estimate(statement((8, 6, 3), 2, 4, 20), "bits", clock=time.process_time)
+    assert made == ["lookup", "bits"]
+    assert json.loads(json.dumps(small.as_dict()))["proof_bytes"] == small.proof_bytes

@@ -12,7 +12,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from zkdl.estimate.calibration import calibrate
+from zkdl.arithmetic import get_backend, get_threads
+from zkdl.estimate.calibration import Calibration, calibrate
 from zkdl.estimate.counts import phase_work
 from zkdl.estimate.units import Clock, measure_statement
 from zkdl.protocol.instance import Instance, RangeArgument
@@ -22,6 +23,9 @@ from zkdl.prover.footprint import peak_bytes
 from zkdl.training.fit import Progress
 
 __all__ = ["Estimate", "estimate"]
+
+
+_known: dict[tuple[object, ...], Calibration] = {}
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,9 @@ def estimate(
     progress: Progress | None = None,
     clock: Clock = time.perf_counter,
 ) -> Estimate:
-    """Estimate what proving a statement takes here, on the threads in use; takes some seconds itself.
+    """Estimate what proving a statement takes here, on the threads in use.
+
+    Takes some seconds; once a process has measured its machine, other statements take a fraction of one.
 
     Args:
         statement: A valid statement; its commitments may be zeros.
@@ -76,7 +82,7 @@ def estimate(
     memory = peak_bytes(statement, ranges)
     instance = Instance(statement, ranges)
     exact = report(instance)
-    units = calibrate(ranges, clock, progress)
+    units = _calibration(ranges, clock, progress)
     phases = units.seconds(phase_work(instance, exact), measure_statement(statement, clock))
     return Estimate(
         sum(phases.values()) + units.loading,
@@ -87,3 +93,11 @@ def estimate(
         phases,
         memory,
     )
+
+
+def _calibration(ranges: RangeArgument, clock: Clock, progress: Progress | None) -> Calibration:
+    """Measured once for each way to compute."""
+    key = (ranges, clock, get_threads(), get_backend())
+    if key not in _known:
+        _known[key] = calibrate(ranges, clock, progress)
+    return _known[key]
