@@ -9,8 +9,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tests.zkdl.adversaries import cases, files, guards, splices, trainers
-from tests.zkdl.adversaries.aggregated import ATTACKS, THOROUGH
+from tests.zkdl.adversaries import cases, files, forgeries, guards, splices, trainers
+from tests.zkdl.adversaries.aggregated import ATTACKS, THOROUGH, knowing
+from tests.zkdl.adversaries.arguments import LyingLedger
 from tests.zkdl.adversaries.cases import SMALL, Run, forge, random_data, reason
 from tests.zkdl.adversaries.forgeries import Forgery
 from tests.zkdl.adversaries.provers import as_computed, stated_as, trajectory
@@ -200,6 +201,29 @@ def test_attacks_at_shapes_that_leave_arguments_empty(shape: str, ranges: str) -
     for name, forgery, expected, guard in DEGENERATE:
         attack = Attack(name, lambda make=forgery: make(SHAPES[shape]), expected, (guard,))
         check_attack(attack, ranges)
+
+
+@pytest.mark.parametrize(
+    ("sumcheck", "name", "ranges"),
+    [
+        ("matmul", "cells of two steps exchanged", "lookup"),
+        ("update", "step dropped", "lookup"),
+        ("zkrelu", "mask of another layer", "lookup"),
+        ("ranges", "bit of two", "bits"),
+        ("opening", "labels of another step", "lookup"),
+        ("ledger/products", None, "lookup"),
+    ],
+)
+def test_sumchecks_need_their_first_challenge(sumcheck: str, name: str | None, ranges: str) -> None:
+    """A false claim ends up in c_1; a first challenge that is known to be zero leaves c_1 out."""
+    if name is None:
+        forgery = forgeries.with_ledger(forgeries.relu(), LyingLedger)
+    else:
+        forgery = next(attack for attack in ATTACKS if attack.name == name).make()
+    statement, witness = forgery.run.statement, forgery.run.witness
+    assert reason(statement, forge(statement, witness, ranges=ranges, **forgery.parts)) is not None
+    with knowing(f"{sumcheck}/r0", value=0)():
+        assert reason(statement, forge(statement, witness, ranges=ranges, **forgery.parts)) is None
 
 
 @pytest.mark.parametrize("ranges", RANGES)

@@ -16,17 +16,19 @@ from . import deviants, hooks, phantoms
 from . import splices as make
 from .forgeries import Forgery
 from .guards import known_challenge
+from .provers import LyingHalves, LyingPair
 from .semantic import OUT_OF_RANGE, RANGE_GUARD, Attack
 from .trainers import Tampered
 
+DIGITS = b"0123456789"
 HALF = pow(2, -1, R)
 """A coordinate at which eq does not tell 0 from 1."""
 
 
 def knowing(*labels: str, value: int = 1) -> Callable[[], AbstractContextManager[Any]]:
-    """The bug of a challenge that is no challenge."""
+    """The bug of a challenge that is no challenge; ``NAME/r`` stands for all rounds of a sumcheck."""
     wanted = {label.encode() for label in labels}
-    return lambda: known_challenge(lambda label: label in wanted, value)
+    return lambda: known_challenge(lambda label: label in wanted or label.rstrip(DIGITS) in wanted, value)
 
 
 def _weights(name: str, forgery: Callable[[], Forgery], **options: Any) -> Attack:
@@ -84,11 +86,14 @@ WEIGHTS = [
     _weights("final state with the last step twice", make.final(make.last_step_twice)),
     _weights("final state of another run", make.final(make.of_another_run(1, 2, 3, 4))),
     _weights("final layer of another run", make.final(make.of_another_run(2))),
-    _weights("opposite errors of the final state in two layers", make.final(make.opposite_biases)),
-    _weights(
-        "opposite errors of the final state in two layers",
-        make.final(make.opposite_biases),
-        plant=knowing("update/combine"),
+    *(
+        _weights(f"opposite errors of the final state in two {name}", make.final(change), **options)
+        for name, change, label, value in (
+            ("layers", make.opposite_biases, "update/combine", 1),
+            ("rows", make.opposite_rows, "matmul/r", HALF),
+            ("columns", make.opposite_columns, "matmul/y", HALF),
+        )
+        for options in ({}, {"plant": knowing(label, value=value)})
     ),
 ]
 
@@ -188,6 +193,14 @@ RANGES = [
             ("bit of two", make.bit_of_two, "ranges/final", "r"),
         )
         for options in ({}, {"plant": knowing(f"ranges/{plant}", value=KNOWN[plant])})
+    ),
+    *(
+        Attack(name, make.lying(work), Reason.RANGE, ("lookup/layers",), ranges=("lookup",), **options)
+        for name, work, plant, value in (
+            ("half of a sum misreported", LyingHalves, "join", 0),
+            ("numerator against denominator", LyingPair, "combine", 1),
+        )
+        for options in ({}, {"plant": knowing(f"lookup/{plant}", value=value)})
     ),
     *(
         Attack(

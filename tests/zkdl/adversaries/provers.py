@@ -199,6 +199,35 @@ class LyingInverse(ProverWork):
         return [p_c, q_c, i_c, p_d, q_d, i_d, p_t, q_t, (p_c * i_c + p_d * i_d) * pow(p_t, -1, R) % R]
 
 
+class LyingHalves(ProverWork):
+    """Fits the numerator of the cells' root, and then one half of it, which a join with zero leaves out."""
+
+    _error: int | None = None
+
+    def lookup_roots(self) -> list[int]:
+        p_c, q_c, i_c, p_d, q_d, i_d, p_t, q_t, i_t = super().lookup_roots()
+        fitted = (p_t * i_t - p_d * i_d) * q_c % R
+        self._error = fitted - p_c
+        return [fitted, q_c, i_c, p_d, q_d, i_d, p_t, q_t, i_t]
+
+    def lookup_values(self, tree: str) -> list[int]:
+        p0, p1, q0, q1 = super().lookup_values(tree)
+        if tree == "cells" and self._error is not None:
+            p1, self._error = (p1 + self._error * pow(q0, -1, R)) % R, None
+        return [p0, p1, q0, q1]
+
+
+class LyingPair(ProverWork):
+    """Fits the cells' root p / q while p + q stays as it is: what a combination with one sees."""
+
+    def lookup_roots(self) -> list[int]:
+        p_c, q_c, _, p_d, q_d, i_d, p_t, q_t, i_t = super().lookup_roots()
+        fraction = (p_t * i_t - p_d * i_d) % R
+        error = (fraction * q_c - p_c) * pow(1 + fraction, -1, R) % R
+        p_c, q_c = (p_c + error) % R, (q_c - error) % R
+        return [p_c, q_c, pow(q_c, -1, R), p_d, q_d, i_d, p_t, q_t, i_t]
+
+
 class OtherCells(ProverWork):
     """Commits to cells that are one off in one place, and proves with the right ones."""
 

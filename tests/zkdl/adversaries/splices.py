@@ -148,6 +148,18 @@ def of_another_run(*layers: int) -> Change:
     return change
 
 
+def opposite_rows(run: Run) -> None:
+    """Errors in two rows of one layer."""
+    run.witness.final_difference[1][2, 4] += 1
+    run.witness.final_difference[1][5, 4] -= 1
+
+
+def opposite_columns(run: Run) -> None:
+    """Errors in two columns of one layer."""
+    run.witness.final_difference[1][5, 1] += 1
+    run.witness.final_difference[1][5, 4] -= 1
+
+
 def opposite_biases(run: Run) -> None:
     """Errors of two layers that cancel if claims are added up without random coefficients."""
     run.witness.bias_difference[1][4] += 1
@@ -360,6 +372,17 @@ def bit_of_two() -> Forgery:
     forgery = deviant(deviants.ZeroesOfLayerTwoAreNegative, own_tensors=False, data=zero_features)()
     forgery.parts["tensors"] = tensors_with(change)
     return forgery
+
+
+def lying(work: type) -> Callable[[], Forgery]:
+    """Negative zeroes, and a prover who lies about the sums of the lookup."""
+
+    def make() -> Forgery:
+        forgery = deviant(deviants.ZeroesAreNegative, own_tensors=False, data=zero_features)()
+        forgery.parts["work"] = work
+        return forgery
+
+    return make
 
 
 KNOWN_BETA = 1000
