@@ -58,9 +58,9 @@ class DistanceSum:
 
     | metric | structure | noise in a sum, budget epsilon | the same, (epsilon, delta) |
     |---|---|---|---|
-    | `l1`, sum_i abs(x_i - y_i) | hat basis | 3.34 R d^1.5 / epsilon | sigma_1 R d |
-    | `lp`, sum_i abs(x_i - y_i)^p | hat basis | like l1, units R^p | |
-    | `l2` | hat basis on k projections | 21 sqrt(k) B / epsilon | 7.5 sigma_1 B |
+    | `l1`, sum_i abs(x_i - y_i) | hat basis | 1.65 (1 + 0.57 d^(-1/3))^1.5 R d^1.5 / epsilon | sigma_1 R d |
+    | `lp`, sum_i abs(x_i - y_i)^p | hat basis | 3.34 R^p d^1.5 / epsilon | |
+    | `l2` | hat basis on k projections | 12 sqrt(k) B / epsilon | 7.5 sigma_1 B |
     | `sqeuclidean` | moments | see docs/privacy.md | 4 sigma_1 B^2 |
 
     Args:
@@ -168,7 +168,7 @@ class DistanceSum:
             >>> import dpkit
             >>> for found in dpkit.DistanceSum.predict(d=32, metric="l1", epsilon=1.0, bounds=(0.0, 1.0)):
             ...     print(found.structure, round(found.noise_std, -1))
-            hat 610.0
+            hat 390.0
             tree ...
             two-tree ...
         """

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dpkit.errors import ArgumentError, FormatError, MissingBoundsError
 from dpkit.guarantee import Guarantee, guarantee_from_dict
 from dpkit.noise import NoiseSource
+from dpkit.similarity.centred import CentredHatMap
 from dpkit.similarity.distance_sizing import MAX_DEPTH, MAX_DIRECTIONS, choose_depth, choose_directions
 from dpkit.similarity.distances import check_metric
 from dpkit.similarity.embedding import EmbeddingMap, EmbeddingReader
@@ -198,31 +199,32 @@ class DistanceSettings:
 
         amount = float(spending.amount)
         sigma = None if spending.pure else 1.0 / math.sqrt(2.0 * amount)
-        root_two = math.sqrt(2.0)  # what `replace` costs, nearly so for pure budgets
+        factor = 1.5 if spending.replace and spending.pure else 1.0  # of the noise under `replace`, nearly
 
         def depth_for(coordinates: int, top: int) -> int:
             if depth is not None:
                 return check_integer(depth, "depth", 1, top)
             if structure != "hat":
                 return _BASELINE_DEPTH
-            factor = root_two if spending.replace else 1.0
             return choose_depth(amount, sigma, factor, coordinates, expected, top)
 
+        # Gaussian noise on both ends is as good where n must be released anyway.
+        centred = spending.pure or spending.replace
         built: DistanceMap
         if name == "sqeuclidean" or power == 2.0:
             built = MomentMap(domain.ball)
         elif name == "l2":
             if features is None:
-                factor = root_two if spending.replace else 1.0
                 count = choose_directions(amount, sigma, factor, columns, expected)
             else:
                 count = check_integer(features, "features", 1, MAX_DIRECTIONS)
-            built = EmbeddingMap(domain.ball, count, depth_for(count, MAX_DEPTH), seed)
+            built = EmbeddingMap(domain.ball, count, depth_for(count, MAX_DEPTH), seed, centred=centred)
         elif structure != "hat":
             two = structure == "two-tree"
             built = TreeMap(*domain.sides(), depth_for(columns, MAX_DEPTH), two, growth)
         elif power is None or power == 1.0:
-            built = HatMap(*domain.sides(), depth_for(columns, MAX_DEPTH))
+            kind = CentredHatMap if centred else HatMap
+            built = kind(*domain.sides(), depth_for(columns, MAX_DEPTH))
         else:
             built = PowerMap(*domain.sides(), depth_for(columns, _POWER_DEPTH), power)
         plan = built.calibrate(spending)

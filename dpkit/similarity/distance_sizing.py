@@ -73,7 +73,8 @@ def choose_directions(
     counts |= {columns * sets for sets in (*range(1, 17), 32, 64, 128, 256) if columns * sets <= most}
 
     def error(k: int) -> float:
-        noise = reach * (3.34 * math.sqrt(k) / epsilon if sigma is None else sigma)
+        pure = 1.65 * math.sqrt(k) * (1.0 + 0.57 * k ** (-1 / 3)) ** 1.5
+        noise = reach * (pure / epsilon if sigma is None else sigma)
         return math.hypot(0.3 * pair_spread(columns, k), noise)
 
     best = min(error(k) for k in counts)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpkit.similarity.centred import CentredHatMap
 from dpkit.similarity.fourier import directions
 from dpkit.similarity.hat import GRID_BITS, HatMap, HatReader
 from dpkit.similarity.moments import Ball, ball_integers
@@ -81,6 +82,7 @@ class EmbeddingMap:
         directions: k.
         depth: L of the hat basis on every direction.
         public_seed: fixes the directions, nothing else.
+        centred: which of the two l1 structures the projections enter (see `CentredHatMap`).
     """
 
     ball: Ball
@@ -88,6 +90,7 @@ class EmbeddingMap:
     depth: int
     public_seed: int = 0
     grid_bits: int = GRID_BITS
+    centred: bool = False
 
     @property
     def columns(self) -> int:
@@ -111,7 +114,8 @@ class EmbeddingMap:
     @functools.cached_property
     def hat(self) -> HatMap:
         """The l1 structure that the projections enter, in radii."""
-        return HatMap(
+        kind = CentredHatMap if self.centred else HatMap
+        return kind(
             (-self.reach,) * self.directions, (self.reach,) * self.directions, self.depth, self.grid_bits
         )
 
@@ -184,7 +188,7 @@ class EmbeddingReader:
             drawn = np.full(len(z), np.inf) if self._shape.columns > 1 else np.zeros(len(z))
         else:
             terms = self._inner.terms(z)
-            signal = np.maximum(terms.var(axis=1, ddof=1) - noise / k, 0.0)
+            signal = np.maximum(terms.var(axis=1, ddof=1) - self._inner.own_variance(z) / k, 0.0)
             drawn = k * signal * error_share(self._shape.columns, k)
         return (noise + drawn) * factor**2, cross * factor
 

@@ -218,11 +218,11 @@ class HatMap:
         # - 2^(P+1) N_end, because every c_l is symmetric about the middle.
         places = np.arange(profile.shape[1], dtype=np.int64) << (self.grid_bits - self.depth)
 
-        def worst(rates: list[int]) -> int:
-            signs = [largest([2 * places, s * profile[0], *profile[1:]], rates) for s in (1, -1)]
-            return sum(signs) - 2 * top * rates[0]
+        return part_scales(shapes, budget, functools.partial(self._worst_pair, profile, places))
 
-        return part_scales(shapes, budget, worst)
+    def _worst_pair(self, profile: NDArray[np.int64], places: NDArray[np.int64], rates: list[int]) -> int:
+        signs = [largest([2 * places, s * profile[0], *profile[1:]], rates) for s in (1, -1)]
+        return sum(signs) - 2 * (1 << self.grid_bits) * rates[0]
 
     def read(self, noisy: NDArray[np.int64], plan: NoisePlan, count: int | None = None) -> "HatReader":
         """Return the answers that a noisy vector holds; `count` where the number of records is public."""
@@ -243,7 +243,7 @@ class HatReader:
     def __init__(
         self,
         shape: Any,
-        noisy: NDArray[np.int64],
+        noisy: NDArray[Any],
         variances: NDArray[np.float64],
         count: int | None = None,
         power: float = 1.0,
@@ -308,6 +308,10 @@ class HatReader:
         cross = np.empty((len(queries), 2))
         _spread(self.scaled(queries), self._variances[:, :1] * weights[:, None], cross)
         return out[:, 0], cross[:, 1]
+
+    def own_variance(self, queries: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the variance of the noise that coordinates do not share, (m,): here all of it."""
+        return self.spread(queries)[0]
 
     def typical(self) -> float:
         """Return the root of the noise's variance, mean over queries spread evenly in the box."""

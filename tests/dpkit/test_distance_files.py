@@ -51,7 +51,7 @@ def test_tampered_parameters_are_refused():
         {"mechanism": "discrete-gaussian"},
         {"scales": [["0", 34]]},
         {"scales": [["1/0", 34]]},
-        {"scales": [["1", 33]]},
+        {"scales": [["1", 34]]},
         {"scales": "x"},
         {"grid_bits": 19},
         {"bounds": None},

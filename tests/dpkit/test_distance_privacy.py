@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import dpkit
 from dpkit.audit import Mechanism, audit, find_leaks
 from dpkit.noise import OSNoise, UnsafeSeededNoise
+from dpkit.similarity.centred import CentredHatMap
 from dpkit.similarity.embedding import EmbeddingMap
 from dpkit.similarity.hat import HatMap
 from dpkit.similarity.moments import Ball, MomentMap, ball_integers
@@ -30,6 +31,8 @@ def maps(d=2):
     return {
         "hat": HatMap(low, high, 3, 6),
         "hat, deep": HatMap(low, high, 6, 6),
+        "centred": CentredHatMap(low, high, 3, 6),
+        "centred, deep": CentredHatMap(low, high, 6, 6),
         "power 0.5": PowerMap(low, high, 4, 0.5, 8),
         "power 1.5": PowerMap(low, high, 4, 1.5, 8),
         "power 3": PowerMap(low, high, 4, 3.0, 8),
@@ -39,6 +42,7 @@ def maps(d=2):
         "moments in a box": MomentMap(Ball((0.5,) * d, math.sqrt(d) / 2, ((0.0,) * d, (1.0,) * d)), 4),
         "moments, sphere": MomentMap(Ball((0.0,) * d, 1.0, None, True), 4),
         "projections": EmbeddingMap(Ball((0.5,) * d, 2.0), 3, 3, 1, 6),
+        "projections, centred": EmbeddingMap(Ball((0.5,) * d, 2.0), 3, 3, 1, 6, True),
     }
 
 
@@ -103,9 +107,10 @@ def test_replacing_a_record_never_costs_more_than_the_budget(name, delta):
 @pytest.mark.parametrize("delta", DELTAS)
 @pytest.mark.parametrize("relation", RELATIONS)
 @pytest.mark.parametrize(("depth", "bits"), [(1, 1), (3, 3), (3, 7), (5, 8)])
-def test_the_hat_basis_over_every_record_and_every_pair(relation, delta, depth, bits):
+@pytest.mark.parametrize("kind", [HatMap, CentredHatMap])
+def test_the_hat_basis_over_every_record_and_every_pair(kind, relation, delta, depth, bits):
     """One coordinate, all 2^P + 1 grid places, all pairs: the budget is kept, and nearly used up."""
-    shape = HatMap((0.0,), (1.0,), depth, bits)
+    shape = kind((0.0,), (1.0,), depth, bits)
     budget = Budget.of(1.0, delta, relation)
     plan = shape.calibrate(budget)
     vectors = [contribution(shape, [x / 2**bits]) for x in range(2**bits + 1)]
@@ -113,7 +118,7 @@ def test_the_hat_basis_over_every_record_and_every_pair(relation, delta, depth, 
         losses = [loss(plan, v, budget.pure) for v in vectors]
     else:
         rates = np.repeat([1 / float(s) for s, _ in plan.runs], [n for _, n in plan.runs])
-        table = np.array(vectors, dtype=float)
+        table = np.array(vectors, dtype=float)[:, : len(rates)]
         gaps = table[:, None, :] - table[None, :, :]
         found = (np.abs(gaps) if budget.pure else gaps**2 / 2) @ rates
         a, b = np.unravel_index(found.argmax(), found.shape)
@@ -121,6 +126,20 @@ def test_the_hat_basis_over_every_record_and_every_pair(relation, delta, depth, 
     assert max(losses) <= budget.amount
     tight = Fraction(95, 100) if relation == "replace" and budget.pure else Fraction(99999, 100000)
     assert max(losses) >= budget.amount * tight
+
+
+@given(st.lists(st.floats(-0.2, 1.2), max_size=20), st.integers(1, 6))
+@settings(max_examples=30, deadline=None)
+def test_centred_coefficients_are_those_of_the_hat_basis(values, depth):
+    plain, centred = (kind((0.0, -1.0), (1.0, 2.0), depth, 10) for kind in (HatMap, CentredHatMap))
+    records = np.stack([values, values[::-1]], axis=1) if values else np.empty((0, 2))
+    sums = plain.blank()
+    plain.add(sums, records)
+    ends, ours = plain.vector(sums).view(np.int64), centred.vector(sums).view(np.int64)
+    assert ours.size == centred.size
+    assert ours[:2].tolist() == [ends[0] - ends[1], ends[2] - ends[3]]
+    assert ours[2:-1].tolist() == ends[4:].tolist()
+    assert ours[-1] == len(records)
 
 
 @given(st.integers(0, 2**9), st.integers(1, 9))
@@ -256,6 +275,7 @@ def worst_pair(shape, relation, d=1):
 
 SMALL = {
     "hat": HatMap((0.0,), (1.0,), 2, 8),
+    "centred": CentredHatMap((0.0,), (1.0,), 2, 8),
     "power": PowerMap((0.0,), (1.0,), 2, 1.5, 10),
     "tree": TreeMap((0.0,), (1.0,), 2, False, 0.3, 8),
     "two-tree": TreeMap((0.0,), (1.0,), 1, True, 0.3, 8),
@@ -281,7 +301,7 @@ def half(plan):
 @pytest.mark.parametrize(
     ("name", "relation", "delta"),
     [(name, "add-remove", 0.0) for name in SMALL]
-    + [(name, "replace", 0.0) for name in ("hat", "power", "tree", "projections")]
+    + [(name, "replace", 0.0) for name in ("hat", "centred", "power", "tree", "projections")]
     + [(name, "add-remove", 1e-6) for name in ("hat", "power", "moments", "projections")]
     + [("hat", "replace", 1e-6)],
 )
