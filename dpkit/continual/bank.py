@@ -1,4 +1,4 @@
-"""Many counters side by side: one design, d engines with noise of their own, one clock."""
+"""Many counters side by side: one design, d engines with noise of their own, one clock; and their streams."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpkit.continual.blt import BLTDesign
-from dpkit.continual.design import Design
+from dpkit.continual.blt import LIMIT, BLTDesign
+from dpkit.continual.design import Design, Release
 from dpkit.continual.readers import SumReader
+from dpkit.continual.settings import check_count
+from dpkit.continual.stream import Stream
 from dpkit.noise import NoiseSource
 
-__all__ = ["Bank", "LeadBank"]
+__all__ = ["Bank", "BankedStream", "LeadBank"]
 
 
 class Bank:
@@ -92,3 +94,57 @@ class LeadBank(Bank):
         for engine, reader, state in zip(self._columns, self._leads, saved["all"], strict=True):
             engine.restore(state[0])
             reader.restore(state[1])
+
+
+class BankedStream(Stream):
+    """A stream of d numbers an element, each summed by a counter of its own.
+
+    A subclass sets `_d`, `_design`, `_unit`, `_settings` and `guarantee`, and then calls `_open`.
+    """
+
+    _d: int
+    _design: Design
+    _unit: float
+
+    def _open(self, source: NoiseSource) -> None:
+        """Start the stream; tests pass seeded noise."""
+        self._bank = Bank(self._design, source, self._d)
+        self._begin(self._settings["horizon"] or LIMIT)
+
+    @property
+    def mechanism(self) -> str:
+        """Name of the mechanism in use."""
+        return self._design.name
+
+    def std(self, t: int) -> float:
+        """Return the standard deviation of the noise of each of the d sums at step t; public."""
+        return float(np.sqrt(self._design.variance(check_count(t, "t", 1, self._limit)))) * self._unit
+
+    def _take(self, units: NDArray[np.int64]) -> Release:
+        """Take one element, (d,) grid units, and return the noisy sums."""
+        with self._lock:
+            self._enter(1)
+            value = self._bank.step(units)
+            t = self._leave(1)
+        return Release(value * self._unit, t, self._design, self._unit)
+
+    def _take_all(self, n: int, column: Callable[[int], NDArray[np.int64]]) -> NDArray[np.float64]:
+        """Take n elements, column by column, and return the noisy sums after each, (n, d)."""
+        with self._lock:
+            self._enter(n)
+            values = self._bank.columns(n, column)
+            self._leave(n)
+        return values * self._unit
+
+    def _describe(self) -> dict[str, Any]:
+        return self._design.describe()
+
+    def _export(self) -> dict[str, Any]:
+        return self._bank.export()
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self._bank.restore(saved)
+
+    def __repr__(self) -> str:
+        kind = type(self).__name__
+        return f"{kind}({self._d}, {self.mechanism!r}, {self.guarantee!r}, t={self._t})"

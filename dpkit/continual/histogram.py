@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dpkit.continual import choose
-from dpkit.continual.bank import Bank
+from dpkit.continual.bank import BankedStream
 from dpkit.continual.blt import LIMIT
 from dpkit.continual.design import Design, Release
 from dpkit.continual.settings import (
@@ -20,14 +20,13 @@ from dpkit.continual.settings import (
     read_budget,
     read_neighbours,
 )
-from dpkit.continual.stream import Stream
 from dpkit.errors import ArgumentError
-from dpkit.noise import NoiseSource, OSNoise
+from dpkit.noise import OSNoise
 
 __all__ = ["Histogram"]
 
 
-class Histogram(Stream):
+class Histogram(BankedStream):
     """Running counts of categories 0..d-1: each element is one category, each answer d noisy counts.
 
     Args:
@@ -64,7 +63,7 @@ class Histogram(Stream):
         expected = check_count(expected, "expected", 1, LIMIT)
         neighbours = read_neighbours(neighbours)
         domain, designs = _read(rho, epsilon, delta, horizon, mechanism, neighbours, expected)
-        self._design: Design = designs[0]
+        self._design = designs[0]
         self._unit, self._one = domain.unit, domain.units(1.0)
         self._settings: dict[str, Any] = {
             "d": self._d,
@@ -80,20 +79,6 @@ class Histogram(Stream):
         self._columns = 2 if neighbours == "replace" else 1
         self._open(OSNoise())
 
-    def _open(self, source: NoiseSource) -> None:
-        """Start the stream; tests pass seeded noise."""
-        self._bank = Bank(self._design, source, self._d)
-        self._begin(self._settings["horizon"] or LIMIT)
-
-    @property
-    def mechanism(self) -> str:
-        """Name of the mechanism in use."""
-        return self._design.name
-
-    def std(self, t: int) -> float:
-        """Return the standard deviation of the noise of each count at step t; public."""
-        return float(np.sqrt(self._design.variance(check_count(t, "t", 1, self._limit)))) * self._unit
-
     def step(self, category: int) -> Release:
         """Take one element and return the noisy counts, `.value` of shape (d,).
 
@@ -108,11 +93,7 @@ class Histogram(Stream):
         units = np.zeros(self._d, dtype=np.int64)
         if 0 <= category < self._d:
             units[category] = self._one
-        with self._lock:
-            self._enter(1)
-            value = self._bank.step(units)
-            t = self._leave(1)
-        return Release(value * self._unit, t, self._design, self._unit)
+        return self._take(units)
 
     def steps(self, categories: ArrayLike) -> NDArray[np.float64]:
         """Take many elements and return the noisy counts after each.
@@ -124,11 +105,7 @@ class Histogram(Stream):
             (n, d) float64.
         """
         places = self._places(categories)
-        with self._lock:
-            self._enter(places.size)
-            out = self._bank.columns(places.size, lambda j: (places == j) * np.int64(self._one))
-            self._leave(places.size)
-        return out * self._unit
+        return self._take_all(places.size, lambda j: (places == j) * np.int64(self._one))
 
     @staticmethod
     def _check(category: object) -> None:
@@ -172,18 +149,6 @@ class Histogram(Stream):
         domain, designs = _read(rho, epsilon, delta, horizon, "auto", neighbours, expected)
         budget = _budget(rho, epsilon, delta, neighbours)
         return choose.predictions(designs, domain, "zero-out", horizon or expected, budget, d)
-
-    def _describe(self) -> dict[str, Any]:
-        return self._design.describe()
-
-    def _export(self) -> dict[str, Any]:
-        return self._bank.export()
-
-    def _restore(self, saved: dict[str, Any]) -> None:
-        self._bank.restore(saved)
-
-    def __repr__(self) -> str:
-        return f"Histogram({self._d}, {self._design.name!r}, {self.guarantee!r}, t={self._t})"
 
 
 def _read(

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dpkit.continual import choose
-from dpkit.continual.bank import Bank
+from dpkit.continual.bank import BankedStream
 from dpkit.continual.blt import LIMIT
-from dpkit.continual.design import Design, Release
+from dpkit.continual.design import Release
 from dpkit.continual.settings import (
     GAUSSIAN,
     Budget,
@@ -21,10 +21,9 @@ from dpkit.continual.settings import (
     read_budget,
     read_neighbours,
 )
-from dpkit.continual.stream import Stream
 from dpkit.continual.workload import Workload, read_workload
 from dpkit.errors import ArgumentError
-from dpkit.noise import NoiseSource, OSNoise
+from dpkit.noise import OSNoise
 
 __all__ = ["Ball", "VectorCounter"]
 
@@ -72,7 +71,7 @@ class Ball:
         return np.where(long, units // 2, units)
 
 
-class VectorCounter(Stream):
+class VectorCounter(BankedStream):
     """A differentially private running sum of vectors, such as clipped gradients.
 
     Args:
@@ -115,7 +114,7 @@ class VectorCounter(Stream):
         neighbours = read_neighbours(neighbours)
         workload = read_workload(window, decay, participations, separation)
         request = _request(self._d, self._ball, rho, epsilon, delta, horizon, neighbours, expected, workload)
-        self._design: Design = choose.candidates(mechanism, *request)[0]
+        self._design, self._unit = choose.candidates(mechanism, *request)[0], self._ball.unit
         self._settings = {
             "d": self._d,
             "norm": self._ball.norm,
@@ -135,37 +134,14 @@ class VectorCounter(Stream):
         self._columns = self._d
         self._open(OSNoise())
 
-    def _open(self, source: NoiseSource) -> None:
-        """Start the stream; tests pass seeded noise."""
-        self._bank = Bank(self._design, source, self._d)
-        self._begin(self._settings["horizon"] or LIMIT)
-
-    @property
-    def mechanism(self) -> str:
-        """Name of the mechanism in use."""
-        return self._design.name
-
-    def std(self, t: int) -> float:
-        """Return the standard deviation of the noise of each coordinate at step t; public."""
-        return float(np.sqrt(self._design.variance(check_count(t, "t", 1, self._limit)))) * self._ball.unit
-
     def step(self, vector: ArrayLike) -> Release:
         """Take one vector, (d,), and return the noisy sum, `.value` of shape (d,)."""
-        units = self._units(vector, 1)[0]
-        with self._lock:
-            self._enter(1)
-            value = self._bank.step(units)
-            t = self._leave(1)
-        return Release(value * self._ball.unit, t, self._design, self._ball.unit)
+        return self._take(self._units(vector, 1)[0])
 
     def steps(self, vectors: ArrayLike) -> NDArray[np.float64]:
         """Take many vectors, (n, d), and return the noisy sum after each, (n, d)."""
         units = self._units(vectors, 2)
-        with self._lock:
-            self._enter(len(units))
-            values = self._bank.steps(units)
-            self._leave(len(units))
-        return values * self._ball.unit
+        return self._take_all(len(units), lambda j: np.ascontiguousarray(units[:, j]))
 
     def _units(self, vectors: ArrayLike, axes: int) -> NDArray[np.int64]:
         try:
@@ -206,18 +182,6 @@ class VectorCounter(Stream):
         designs = choose.candidates("auto", *request)
         steps = horizon or expected
         return choose.predictions(designs, ball, neighbours, steps, request[0], d, workload)
-
-    def _describe(self) -> dict[str, Any]:
-        return self._design.describe()
-
-    def _export(self) -> dict[str, Any]:
-        return self._bank.export()
-
-    def _restore(self, saved: dict[str, Any]) -> None:
-        self._bank.restore(saved)
-
-    def __repr__(self) -> str:
-        return f"VectorCounter({self._d}, {self._design.name!r}, {self.guarantee!r}, t={self._t})"
 
 
 def _ball(norm: Any) -> Ball:

@@ -143,8 +143,9 @@ def test_a_state_warns_that_it_is_secret_and_holds_no_unread_noise():
     unread = counter._engine._queue._block[counter._engine._queue._at :]
     data = counter.state()
     assert b"secret" in data
-    assert len(unread) > 50
-    assert sum(str(z).encode() in data for z in unread) == 0
+    long = [z for z in unread if abs(z) >= 10**5]  # few digits may be there by chance
+    assert len(long) > 50
+    assert sum(str(z).encode() in data for z in long) == 0
 
 
 def test_tokens_do_not_repeat():
