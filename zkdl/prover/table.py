@@ -16,9 +16,10 @@ from zkdl.protocol.points import LookupChallenges
 from zkdl.protocol.proof import TABLE_FORM, Proof, encode
 from zkdl.protocol.table import Chunk, Table
 from zkdl.protocol.table_argument import PROTOCOL, TABLE, chunk_name, limb_name, run
+from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.transcript import Transcript
 from zkdl.prover.channel import SecretRows
-from zkdl.prover.lookup import FractionTrees, LayerRounds, table_denominators
+from zkdl.prover.lookup import FractionTrees, LayerRounds, denominators, table_denominators
 from zkdl.prover.prove import TimedChannel
 from zkdl.prover.randomness import OSRandomness, Randomness
 from zkdl.prover.rounds import ProductRounds, product_rounds
@@ -88,12 +89,11 @@ class TableProver:
         piece = self._table.chunks[chunk]
         self._trees = None  # the last chunk goes before the next one comes
         mask = self._table.mask(piece).reshape(-1)
-        alpha, leaves = za.Fr.from_ints([challenges.alpha]), {}
+        ones, entries, leaves = np.ones_like(mask), za.Fr.from_int64(mask), {}
         for k, limb in enumerate(self.limbs(piece)):
-            tag = challenges.beta * self._table.limb_widths[k]
-            covered = za.Fr.sub(alpha, za.Fr.from_ints([tag]))
-            tags = np.where(mask[:, None] != 0, covered, alpha)
-            leaves[limb_name(k)] = (np.ones_like(mask), za.Fr.sub(tags, za.Fr.from_int64(limb.reshape(-1))))
+            q = denominators(limb.reshape(-1), challenges.alpha)
+            tag = challenges.beta * self._table.limb_widths[k] % R
+            leaves[limb_name(k)] = (ones, za.sumcheck.add_multiple(q, entries, -tag % R))
         self._trees = FractionTrees(leaves)
 
     def lookup_table(self, challenges: LookupChallenges) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zkdl.errors import FormatError
 from zkdl.protocol.files import write_whole
-from zkdl.training.npz import pack_npz, read_npz
+from zkdl.training.npz import narrow, pack_npz, read_npz, wide
 from zkdl.training.trainer import StepTensors
 
 __all__ = ["Witness"]
@@ -77,7 +77,7 @@ class Witness:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an .npz file that only its owner may read, whole or not at all."""
-        arrays = {name: _narrow(array) for name, array in self._named()}
+        arrays = {name: narrow(array) for name, array in self._named()}
         write_whole(path, pack_npz(arrays), mode=0o600)
 
     @classmethod
@@ -94,7 +94,7 @@ class Witness:
         for name in _LISTS:
             lists[name] = []
             while (key := f"{name}_{len(lists[name]) + 1}") in arrays:
-                lists[name].append(_wide(arrays.pop(key), f"{where}: {key}"))
+                lists[name].append(wide(arrays.pop(key), f"{where}: {key}"))
         blinds: dict[str, NDArray[np.uint64]] = {}
         for name in ("data_blinds", "final_blinds", "initial_blinds"):
             absent = np.zeros((0, 4), dtype=np.uint64) if name == "initial_blinds" else None
@@ -104,7 +104,7 @@ class Witness:
             blinds[name] = np.ascontiguousarray(array)
         if "data" not in arrays:
             raise FormatError(f"{where}: the array 'data' is missing")
-        data = _wide(arrays.pop("data"), f"{where}: data")
+        data = wide(arrays.pop("data"), f"{where}: data")
         if arrays:
             raise FormatError(f"{where}: unknown array {sorted(arrays)[0]!r}")
         return cls(data=data, **{**lists, **blinds})  # type: ignore[arg-type]
@@ -123,21 +123,3 @@ class Witness:
     def added(self) -> tuple[list[Ints], list[Ints]] | None:
         """What is committed of the initial weights and biases, or None."""
         return (self.initial_difference, self.initial_bias_difference) if self.initial_difference else None
-
-
-def _narrow(array: NDArray) -> NDArray:
-    """The same integers in the narrowest type that holds them: files shrink about threefold."""
-    if array.dtype != np.int64 or not array.size:
-        return array
-    low, high = int(array.min()), int(array.max())
-    kinds = (np.uint8, np.uint16, np.uint32) if low >= 0 else (np.int8, np.int16, np.int32)
-    for kind in kinds:
-        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
-            return array.astype(kind)
-    return array
-
-
-def _wide(array: NDArray, what: str) -> Ints:
-    if array.dtype.kind not in "iu" or array.dtype == np.uint64:
-        raise FormatError(f"{what} must hold integers of at most 64 signed bits, got dtype {array.dtype}")
-    return np.ascontiguousarray(array, dtype=np.int64)
