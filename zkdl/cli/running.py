@@ -84,6 +84,8 @@ def train(
         else:
             if initial is not None:
                 raise InputError("--initial and --resume both say where to start: give one of the two")
+            if out.resolve() == resume.resolve():
+                raise InputError(f"--out {out} is the run to resume: its statement is needed to verify both")
             loaded, arguments = _resumed(resume, data, flags, scales)
         with console.progress_bar() as progress:
             run = run_training(loaded.X, loaded.y, **arguments, progress=progress)

@@ -209,9 +209,11 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         ("--resume", a, "--no-bias"),
         ("--resume", a, "--weight-scale=13"),
         ("--resume", tmp_path / "none"),
+        ("--resume", a, "--steps=1", "--out", b / ".." / "a"),
         (),
     ):
-        assert zkdl_("train", *wrong, "--out", tmp_path / "c")[0] == 2
+        out = () if "--out" in wrong else ("--out", tmp_path / "c")
+        assert zkdl_("train", *wrong, *out)[0] == 2
     assert not (tmp_path / "c").exists()
     code, out = zkdl_("inspect", b / "proof.zkdl", "--json")
     stated = json.loads(out)["statement"]
