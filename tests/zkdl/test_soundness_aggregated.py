@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tests.zkdl.adversaries import cases, files, forgeries, guards, splices, trainers
+from tests.zkdl.adversaries import cases, files, forgeries, guards, phantoms, splices, trainers
 from tests.zkdl.adversaries.aggregated import ATTACKS, THOROUGH, knowing
 from tests.zkdl.adversaries.arguments import LyingLedger
 from tests.zkdl.adversaries.cases import SMALL, Run, forge, random_data, reason
@@ -17,6 +17,8 @@ from tests.zkdl.adversaries.forgeries import Forgery
 from tests.zkdl.adversaries.provers import as_computed, stated_as, trajectory
 from tests.zkdl.adversaries.semantic import Attack, check_attack
 from zkdl.errors import InputError, Reason
+from zkdl.protocol import update
+from zkdl.protocol.chain import InitialEvidence
 from zkdl.protocol.channel import Section
 from zkdl.protocol.settings import Settings
 from zkdl.protocol.transcript import FR_MODULUS as R
@@ -249,3 +251,26 @@ def test_a_learning_rate_that_is_another_one_modulo_the_group_order(ranges: str)
             proof = forge(run.statement, run.witness, ranges=ranges, **parts)
             assert reason(run.statement, proof) is None
         assert reason(run.statement, proof) == Reason.BAD_STATEMENT
+
+
+@pytest.mark.parametrize("ranges", RANGES)
+def test_a_neuron_in_the_padding_of_committed_initial_weights(ranges: str) -> None:
+    """Nobody proves that padding of a handed-on commitment is zero; so it must not count."""
+    forgery, limit = phantoms.hidden_neuron()
+    s = forgery.run.statement
+    evidence = InitialEvidence(s.initial_commitment, limit, s.widths, s.bias, s.row_bits)
+
+    def attempt() -> str | None:
+        return reason(s, forge(s, forgery.run.witness, ranges=ranges, **forgery.parts), evidence)
+
+    assert attempt() == Reason.WEIGHTS
+    with guards.without("update/final"):
+        assert attempt() is None
+    honest = update._initial_functional
+
+    def everything(*arguments: object) -> object:
+        parts, constant = honest(*arguments)
+        return [replace(part, real=None) for part in parts], constant
+
+    with guards.planted(("zkdl.protocol.update._initial_functional", everything)):
+        assert attempt() is None

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from zkdl import arithmetic as za
+from zkdl.protocol.commitment import commit_rows
 from zkdl.protocol.instance import Instance
+from zkdl.protocol.layout import weight_stack
+from zkdl.protocol.sampling import batches
 from zkdl.prover.tensors import Tensors
 from zkdl.prover.work import ProverWork
 from zkdl.training.witness import Witness
 
-from .cases import SMALL, Run
+from .cases import SMALL, Run, Start, random_data
+from .cases import train as train_any
 from .forgeries import Forgery
-from .provers import stated_as, trained_in
+from .provers import as_computed, stated_as, trained_in
 from .splices import BATCH, CELLS, STEPS, WIDTHS, honest, named_order, of_layers, settled, train
+from .trainers import Ints, Tampered
 
 
 def _padded(witness: Witness, axis: int, only: tuple[int, ...] | None = None) -> Witness:
@@ -160,3 +166,80 @@ def neuron() -> Forgery:
         tensors.gradients[1][:, :, -1] = 0
 
     return _phantom(run, witness, believed, fix)
+
+
+class _FourthNeuron(Tampered):
+    """Its last neuron of layer 1 follows the rule of padding: floor instead of rounding, H' not negative."""
+
+    def rescaled(self, tensor: str, layer: int, value: Ints, remainder: Ints) -> tuple[Ints, Ints]:
+        if layer == 1:
+            full = 1 << self.settings.weight_scale
+            total = (value[:, -1] << self.settings.weight_scale) + remainder[:, -1] - full // 2
+            value, remainder = value.copy(), remainder.copy()
+            value[:, -1], remainder[:, -1] = total // full, total % full
+            assert tensor == "Z" or value[:, -1].min() >= 0
+        return value, remainder
+
+
+def hidden_neuron() -> tuple[Forgery, int]:
+    """Four neurons where three are stated: the fourth stands in the padding of committed initial weights.
+
+    One step on one record; the fourth neuron is active, moves the output and learns.
+
+    Returns:
+        The forgery and the limit of its initial weights.
+    """
+    wide, stated, seed = (3, 4, 2), (3, 3, 2), 1
+    rng = np.random.default_rng(4)
+    weights = [rng.integers(-2000, 2001, shape) for shape in pairwise(wide)]
+    biases = [np.zeros(width, dtype=np.int64) for width in wide[1:]]
+    data = random_data(wide, 2, SMALL)
+    record = data[_first_record(seed, 2)]
+    # Active: its weights look like the features. H' >= 0: the output is on the right side of its label.
+    weights[0][:, -1] = 1000 * np.sign(record[:3])
+    weights[1][-1] = [6000, 0]
+    record[3:] = [-SMALL.activation_limit // 2, 0]
+    data[_first_record(seed, 2)] = record
+    limit = max(int(np.abs(w).max()) for w in weights)
+
+    layout = weight_stack(wide, True, 5)
+    blocks = {("weight", k): w for k, w in enumerate(weights, start=1)}
+    blocks.update({("bias", k): b for k, b in enumerate(biases, start=1)})
+    blinds = za.Fr.random(len(layout.live_rows))
+    rows = commit_rows(layout.rows(layout.table(blocks)), blinds)
+    start = Start(weights, biases, blinds, b"".join(za.g1.to_bytes(rows)), limit)
+
+    made: list[Tampered] = []
+
+    def trainer(*args: object) -> Tampered:
+        made.append(_FourthNeuron(*args))
+        return made[0]
+
+    run = train_any(
+        wide,
+        batch_size=1,
+        steps=1,
+        records=2,
+        seed=seed,
+        initial_seed=None,
+        start=start,
+        data=data,
+        trainer=trainer,
+    )
+    assert run.witness.positive[0][0, 0, -1] > 0
+    assert run.witness.sign[0][0, 0, -1] == 0
+    assert made[0].seen_gradients[0][0][0, -1] > 0
+    # The cell of a fourth H' is H' itself.
+    run.witness.gradient[0][..., -1] -= SMALL.gradient_limit
+    run.statement = replace(run.statement, widths=stated)
+
+    def work(instance: Instance, tensors: Tensors) -> ProverWork:
+        return _hidden_work(Instance(run.statement, instance.ranges))(instance, tensors)
+
+    parts = {"believed": stated_as(widths=wide), "tensors": as_computed(made[0]), "work": work}
+    return Forgery(run, parts), limit
+
+
+def _first_record(seed: int, records: int) -> int:
+    """The record of the first step, in batches of one."""
+    return int(batches(seed, records, 1, 1)[0, 0])
