@@ -9,10 +9,12 @@ from fractions import Fraction
 import pytest
 
 from tests.zkdl.adversaries.cases import SMALL, reason
-from tests.zkdl.golden.make import HERE, RANGES, make_run
+from tests.zkdl.golden.make import HERE, RANGES, make_resumed, make_run
+from zkdl.protocol.chain import Link
 from zkdl.protocol.channel import Section
 from zkdl.protocol.proof import FORMAT_VERSION, MAGIC, Proof, describe
 from zkdl.protocol.statement import Statement
+from zkdl.verifier import verify_chain
 
 PINS = json.loads((HERE / "pins.json").read_text())
 
@@ -38,6 +40,17 @@ def test_golden_statement(statement: Statement) -> None:
     assert (statement.learning_rate, statement.mu) == (Fraction(1, 16), 1)
     # Same seeds, same batches, same initial weights, same training, same commitments: on every platform.
     assert make_run().statement == statement
+
+
+def test_golden_chain(statement: Statement) -> None:
+    resumed, proof = Statement.load(HERE / "resumed.json"), Proof.load(HERE / "resumed.zkdl")
+    assert resumed == make_resumed().statement
+    pin = dict(PINS["resumed"])
+    assert hashlib.sha256(bytes(proof)).hexdigest() == pin.pop("sha256")
+    assert describe(bytes(proof)) == pin
+    links = verify_chain([(statement, Proof.load(HERE / "lookup.zkdl")), (resumed, proof)])
+    # The records are committed anew in the second run: nobody can tell that they are the same.
+    assert links == [Link("other", "continue")]
 
 
 @pytest.mark.parametrize("ranges", RANGES)

@@ -1,4 +1,4 @@
-"""Make the golden files: one statement and two proofs of it, reproducibly and without any secret.
+"""Make the golden files: a statement with two proofs, and one that continues it; without any secret.
 
     python -m tests.zkdl.golden.make
 
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.zkdl.adversaries.cases import Run, train
+from tests.zkdl.adversaries.cases import Run, after, train
+from zkdl.protocol.chain import hand_on
 from zkdl.protocol.proof import describe
 from zkdl.prover import UnsafeSeededRandomness, prove
 from zkdl.training.commitments import commit_data
@@ -28,8 +29,17 @@ DATA = ((8, -3, 5, 8, 0), (0, 0, 0, 0, 8), (-8, 7, 1, 0, 8), (2, 4, -6, 8, 0))
 
 def make_run() -> Run:
     """Two steps of a 3-4-4-2 network on four made-up records."""
-    run = train(data=np.array(DATA, dtype=np.int64))
-    randomness = UnsafeSeededRandomness(2307)
+    return _seeded(train(data=np.array(DATA, dtype=np.int64)), 2307)
+
+
+def make_resumed() -> Run:
+    """One more step, from the weights that `make_run` ends at."""
+    run = make_run()
+    return _seeded(train(data=run.witness.data, start=after(run), first_step=2, steps=1), 2308)
+
+
+def _seeded(run: Run, seed: int) -> Run:
+    randomness = UnsafeSeededRandomness(seed)
     run.witness.data_blinds = randomness.elements(len(run.witness.data_blinds))
     run.witness.final_blinds = randomness.elements(len(run.witness.final_blinds))
     data = commit_data(run.witness.data, run.witness.data_blinds)
@@ -48,6 +58,12 @@ def main() -> None:
         verify(run.statement, proof)
         proof.save(HERE / f"{ranges}.zkdl")
         pins[ranges] = {"sha256": hashlib.sha256(bytes(proof)).hexdigest(), **describe(bytes(proof))}
+    first, run = run, make_resumed()
+    run.statement.save(HERE / "resumed.json")
+    proof = prove(run.statement, run.witness, ranges="bits", randomness=UnsafeSeededRandomness(len(RANGES)))
+    verify(run.statement, proof, initial=hand_on(first.statement))
+    proof.save(HERE / "resumed.zkdl")
+    pins["resumed"] = {"sha256": hashlib.sha256(bytes(proof)).hexdigest(), **describe(bytes(proof))}
     (HERE / "pins.json").write_text(json.dumps(pins, indent=2) + "\n")
 
 
