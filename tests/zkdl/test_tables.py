@@ -80,9 +80,11 @@ def test_the_mask_is_what_both_sides_think(make: Callable[[], Committed]) -> Non
         for chunk in table.chunks:
             mask = table.mask(chunk)
             assert mask.shape == (1 << (chunk.num_vars - chunk.row_vars), 1 << chunk.row_vars)
-            assert table.entries(chunk) == mask.sum()
+            assert table.entries(chunk) == table.covered(chunk).sum()
             point = [int(v) for v in rng.integers(0, 1 << 60, chunk.num_vars)]
-            assert table.mask_at(chunk, point) == za.multilinear.eval_int(mask.reshape(-1), point) % R
+            for array, at in ((mask, table.mask_at), (table.covered(chunk), table.covered_at)):
+                assert at(chunk, point) == za.multilinear.eval_int(table.flat(array), point) % R
+            assert np.array_equal(table.covered(chunk)[: chunk.rows], mask[: chunk.rows])
 
 
 def test_the_mask_of_weights_is_where_ones_would_lie() -> None:

@@ -71,7 +71,7 @@ class Chunk:
 
     @property
     def num_vars(self) -> int:
-        """Variables of the padded chunk, those of the columns first."""
+        """Variables of the padded chunk."""
         return self.row_vars + log2_ceil(self.rows)
 
     @property
@@ -124,13 +124,29 @@ class Table:
         """1 where a chunk holds entries, 0 at padding: (2^(variables of its rows), 2^row_vars)."""
         raise NotImplementedError
 
-    def entries(self, chunk: Chunk) -> int:
-        """How many entries a chunk holds: the sum of `mask`."""
-        raise NotImplementedError
-
     def mask_at(self, chunk: Chunk, point: Point) -> int:
         """Multilinear extension of `mask`, flat, at a point."""
         raise NotImplementedError
+
+    def covered(self, chunk: Chunk) -> NDArray[np.int64]:
+        """1 where the lookup takes a limb for an entry's, 0 where it demands zero; shaped like `mask`."""
+        return self.mask(chunk)
+
+    def covered_at(self, chunk: Chunk, point: Point) -> int:
+        """Multilinear extension of `covered`, flat, at a point."""
+        return self.mask_at(chunk, point)
+
+    def entries(self, chunk: Chunk) -> int:
+        """The sum of `covered`."""
+        return int(self.covered(chunk).sum())
+
+    def flat(self, matrix: NDArray[np.int64]) -> NDArray[np.int64]:
+        """A padded chunk in the order of the leaves of its trees, of which `split` says the variables."""
+        return matrix.reshape(-1)
+
+    def split(self, point: Point) -> tuple[Point, Point]:
+        """The coordinates of the columns and of the rows of a point on the leaves."""
+        return point[: self.row_vars], point[self.row_vars :]
 
     @property
     def limb_widths(self) -> tuple[int, ...]:
@@ -293,12 +309,26 @@ class DataTable(Table):
         out[: chunk.rows, : self.columns] = 1
         return out
 
-    def entries(self, chunk: Chunk) -> int:
-        return chunk.rows * self.columns
-
     def mask_at(self, chunk: Chunk, point: Point) -> int:
-        columns, rows = point[: self.row_vars], point[self.row_vars :]
+        columns, rows = self.split(point)
         return prefix(columns, self.columns) * prefix(rows, chunk.rows) % R
+
+    # Rows beyond the last are zero because nothing commits to them: they may pass for entries. With the
+    # records running fastest the padding then is one stretch at the end.
+    def covered(self, chunk: Chunk) -> NDArray[np.int64]:
+        out = np.zeros((1 << log2_ceil(chunk.rows), 1 << self.row_vars), dtype=np.int64)
+        out[:, : self.columns] = 1
+        return out
+
+    def covered_at(self, chunk: Chunk, point: Point) -> int:
+        return prefix(self.split(point)[0], self.columns)
+
+    def flat(self, matrix: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.ascontiguousarray(matrix.T).reshape(-1)
+
+    def split(self, point: Point) -> tuple[Point, Point]:
+        rows = len(point) - self.row_vars
+        return point[rows:], point[:rows]
 
     def _check_shape(self) -> None:
         between("features", self.features, 1, _MAX_WIDTH)
@@ -374,12 +404,8 @@ class WeightTable(Table):
                 out[row, entry - start] = (slow < fan_in) & (fast < block.shape[-1])
         return out
 
-    def entries(self, chunk: Chunk) -> int:
-        return int(self.mask(chunk).sum())
-
     def mask_at(self, chunk: Chunk, point: Point) -> int:
-        columns = za.multilinear.eq_table(list(point[: self.row_bits]))
-        rows = za.multilinear.eq_table(list(point[self.row_bits :]))
+        columns, rows = (za.multilinear.eq_table(list(part)) for part in self.split(point))
         (value,) = za.Fr.to_ints(za.Fr.inner(za.multilinear.matvec(self.mask(chunk), columns), rows))
         return int(value)
 

@@ -8,13 +8,14 @@ limbs 1, 2, ... are committed; limb 0 needs no commitment, being
 at any point z, with mask the public indicator of entries (as opposed to padding). With alpha and beta drawn
 after all commitments, the lookup identity is
 
-    sum_(chunks, x, k) 1 / (alpha - limb_k(x) - beta n_k mask(x))
+    sum_(chunks, x, k) 1 / (alpha - limb_k(x) - beta n_k covered(x))
         = sum_table m / (alpha - v - beta n) + pad / alpha
 
-where pad is the public number of padding leaves. As in `zkdl.protocol.lookup` it holds as an identity of
-rational functions only if every limb of an entry is a pair (n_k, v) of the table, and if every limb at
-padding is the pair (0, 0): so padding is proved to be zero too. That matters: the layout of a layer leaves
-room for neurons that the statement does not have.
+where covered is mask, or a little more (rows that do not exist are known to be zero: they may pass for
+entries), and pad the public number of leaves that are not covered. As in `zkdl.protocol.lookup` it holds as
+an identity of rational functions only if every limb of an entry is a pair (n_k, v) of the table, and if every
+limb at padding is the pair (0, 0): so padding is proved to be zero too. That matters: the layout of a layer
+leaves room for neurons that the statement does not have.
 
 Every chunk is a group of trees of its own, so the prover holds one chunk at a time. The trees of the limbs
 of a chunk end at one point z: a random combination of their claims is one inner product with
@@ -95,16 +96,16 @@ class _Leaves:
     chunk: Chunk
     c: LookupChallenges
     point: list[int] = field(default_factory=list)
-    mask: int = 0
+    covered: int = 0
     limbs: list[Linear] = field(default_factory=list)
 
     def claim(self, point: list[int], p: Linear, q: Linear) -> Linear:
-        """Take q = alpha - limb - beta n mask for the next limb; p is one."""
+        """Take q = alpha - limb - beta n covered for the next limb; p is one."""
         if not self.limbs:
             # All trees of a chunk are equally deep: they end at one point.
-            self.point, self.mask = point, self.table.mask_at(self.chunk, point)
+            self.point, self.covered = point, self.table.covered_at(self.chunk, point)
         width = self.table.limb_widths[len(self.limbs)]
-        self.limbs.append((self.c.alpha - self.c.beta * width * self.mask) % R - q)
+        self.limbs.append((self.c.alpha - self.c.beta * width * self.covered) % R - q)
         return p - 1
 
 
@@ -182,13 +183,13 @@ def _fold(ch: Ledger, rows: Rows, point: Sequence[int], count: int) -> Vector:
 def _chunk_opening(ch: Ledger, table: Table, leaves: _Leaves, rows: Sequence[Rows]) -> _Opening:
     """One claim on the rows of a chunk for all its limbs; limb 0 in terms of the entries and the others."""
     powers, claim = random_combination(ch, "limbs/combine", leaves.limbs)
-    z_columns, z_rows = leaves.point[: table.row_vars], leaves.point[table.row_vars :]
+    z_columns, z_rows = table.split(leaves.point)
     vector, shift = _fold(ch, rows[0], z_rows, leaves.chunk.rows), 0
     for width, power, limb in zip(table.limb_widths, powers[1:], rows[1:], strict=False):
         shift += width
         vector = vector + (power - (1 << shift)) % R * _fold(ch, limb, z_rows, leaves.chunk.rows)
-    claim = claim - table.offset * leaves.mask % R
-    return _Opening(table.reason, vector, z_columns, claim)
+    claim = claim - table.offset * table.mask_at(leaves.chunk, leaves.point) % R
+    return _Opening(table.reason, vector, list(z_columns), claim)
 
 
 def _open(ch: Ledger, openings: Sequence[_Opening], work: TableWork | None) -> None:

@@ -19,7 +19,8 @@ from zkdl.protocol.table_argument import PROTOCOL, TABLE, chunk_name, limb_name,
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.transcript import Transcript
 from zkdl.prover.channel import SecretRows
-from zkdl.prover.lookup import FractionTrees, LayerRounds, denominators, table_denominators
+from zkdl.prover.leaves import IntegerLeaves, Segment, denominators
+from zkdl.prover.lookup import FractionTrees, LayerRounds, Leaves, table_denominators
 from zkdl.prover.prove import TimedChannel
 from zkdl.prover.randomness import OSRandomness, Randomness
 from zkdl.prover.rounds import ProductRounds, product_rounds
@@ -29,6 +30,9 @@ __all__ = ["TableProver", "prove_table"]
 
 Array = NDArray[np.uint64]
 Integers = NDArray[np.int64]
+
+# With shorter stretches of padding than 2^11 leaves on average, leaves are made field elements at once.
+_STRETCH_VARS = 11
 
 
 class TableProver:
@@ -73,11 +77,11 @@ class TableProver:
         return self._table.lookup.rows(self._counts)
 
     def _multiplicities(self) -> Integers:
-        """How often every table entry occurs among the limbs of entries; values out of range do not count."""
+        """How often every table entry occurs among covered limbs; values out of range do not count."""
         stack = self._table.lookup
         out = np.zeros(1 << stack.num_vars, dtype=np.int64)
         for chunk in self._table.chunks:
-            real = self._table.mask(chunk) != 0
+            real = self._table.covered(chunk) != 0
             for width, limb in zip(self._table.limb_widths, self.limbs(chunk), strict=True):
                 block = stack.block(("range", width))
                 values = limb[real]
@@ -88,12 +92,21 @@ class TableProver:
     def lookup_chunk(self, chunk: int, challenges: LookupChallenges) -> None:
         piece = self._table.chunks[chunk]
         self._trees = None  # the last chunk goes before the next one comes
-        mask = self._table.mask(piece).reshape(-1)
-        ones, entries, leaves = np.ones_like(mask), za.Fr.from_int64(mask), {}
+        covered = self._table.flat(self._table.covered(piece))
+        starts = [0, *(np.flatnonzero(np.diff(covered)) + 1).tolist()]
+        leaves: dict[str, Leaves] = {}
         for k, limb in enumerate(self.limbs(piece)):
-            q = denominators(limb.reshape(-1), challenges.alpha)
+            values = self._table.flat(limb)
             tag = challenges.beta * self._table.limb_widths[k] % R
-            leaves[limb_name(k)] = (ones, za.sumcheck.add_multiple(q, entries, -tag % R))
+            if len(starts) <= max(2, len(values) >> _STRETCH_VARS):
+                segments = [
+                    Segment(start, (challenges.alpha - tag * int(covered[start])) % R, 1) for start in starts
+                ]
+                leaves[limb_name(k)] = IntegerLeaves(values, segments)
+            else:
+                q = denominators(values, challenges.alpha)
+                q = za.sumcheck.add_multiple(q, za.Fr.from_int64(covered), -tag % R)
+                leaves[limb_name(k)] = (np.ones_like(covered), q)
         self._trees = FractionTrees(leaves)
 
     def lookup_table(self, challenges: LookupChallenges) -> None:
