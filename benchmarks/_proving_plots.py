@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib import pyplot
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from benchmarks._proving_output import PHASES, slopes
 
@@ -39,7 +40,9 @@ def _sweeps(path: Path, rows: list[Row]) -> None:
     groups = [g for g in _AXES if len([r for r in rows if r["group"] == g]) > 1]
     if not groups:
         return
-    figure, axes = pyplot.subplots(1, len(groups), figsize=(2.6 * len(groups), 2.4), squeeze=False)
+    figure, axes = pyplot.subplots(
+        1, len(groups), figsize=(2.2 * len(groups), 2.4), squeeze=False, sharey=True
+    )
     for axis, group in zip(axes[0], groups, strict=True):
         label, place = _AXES[group]
         for ranges in ("lookup", "bits"):
@@ -51,6 +54,9 @@ def _sweeps(path: Path, rows: list[Row]) -> None:
                 )
         axis.set(xlabel=label, xscale="log", yscale="log")
         axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.yaxis.set_major_formatter(ScalarFormatter())
+        axis.yaxis.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel("seconds to prove")
     axes[0][0].legend()
@@ -65,10 +71,10 @@ def _phases(path: Path, rows: list[Row]) -> None:
     figure, axis = pyplot.subplots(figsize=(5.2, 0.4 + 0.3 * len(chosen) + 0.6))
     left = [0.0] * len(chosen)
     for phase in PHASES:
-        shares = [100 * r["phases"][phase] / sum(r["phases"].values()) for r in chosen]
+        shares = [100 * r["cpu_phases"][phase] / sum(r["cpu_phases"].values()) for r in chosen]
         axis.barh([r["name"].removesuffix("/lookup") for r in chosen], shares, left=left, label=phase)
         left = [a + b for a, b in zip(left, shares, strict=True)]
-    axis.set(xlabel="per cent of proving time", xlim=(0, 100))
+    axis.set(xlabel="per cent of processor time", xlim=(0, 100))
     axis.legend(ncols=5, fontsize=6, loc="lower center", bbox_to_anchor=(0.4, 1.0))
     _finish(figure, path, "phases")
 
@@ -86,7 +92,9 @@ def _marginal(path: Path, rows: list[Row]) -> None:
     left.set(xlabel="steps", ylabel="seconds to prove", ylim=(0, None))
     left.legend(fontsize=6)
     sizes = [network["parameters"] / 1000 for network, *_ in found]
-    right.plot(sizes, [1000 * step["all"] for _, step in found], "o-", ms=3)
+    for name, label in (("all", "time"), ("cpu", "processor time")):
+        right.plot(sizes, [1000 * step[name] for _, step in found], "o-", ms=3, label=label)
+    right.legend(fontsize=6)
     right.set(xlabel="thousand parameters", ylabel="ms for one more step", ylim=(0, None), xlim=(0, None))
     for axis in (left, right):
         axis.grid(alpha=0.3)
