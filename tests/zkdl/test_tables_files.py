@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from tests.zkdl.adversaries import files, tables
 from tests.zkdl.adversaries.tables import Committed, forge, reason
+from tests.zkdl.golden import make_table
 from zkdl import arithmetic as za
 from zkdl.errors import InputError, Reason
 from zkdl.protocol.channel import Section
@@ -40,6 +43,22 @@ class Case:
 @pytest.fixture(scope="module")
 def case(data: Committed) -> Case:
     return Case(data)
+
+
+# --- the format, pinned to the byte --------------------------------------------------------------------------
+
+
+def test_golden_table() -> None:
+    """Files of the past verify, and the same seed still gives the same bytes."""
+    pins = json.loads((make_table.HERE / "table_pins.json").read_text())
+    table = Table.load(make_table.HERE / "data.json")
+    proof = (make_table.HERE / "data.zkdl").read_bytes()
+    assert reason(table, proof) is None
+    assert table.to_json() == (make_table.HERE / "data.json").read_text()
+    assert table.digest().hex() == pins["table_digest"]
+    assert (hashlib.sha256(proof).hexdigest(), len(proof)) == (pins["sha256"], pins["bytes"])
+    assert make_table.make()[0] == table
+    assert make_table.make()[2] == proof
 
 
 # --- files ------------------------------------------------------------------------------------------------
