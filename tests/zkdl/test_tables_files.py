@@ -16,7 +16,7 @@ from tests.zkdl.golden import make_table
 from zkdl import arithmetic as za
 from zkdl.errors import InputError, Reason
 from zkdl.protocol.channel import Section
-from zkdl.protocol.table import WeightTable
+from zkdl.protocol.table import Table, WeightTable
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.prover import UnsafeSeededRandomness
 
@@ -45,7 +45,7 @@ def case(data: Committed) -> Case:
     return Case(data)
 
 
-# --- the format, pinned to the byte --------------------------------------------------------------------------
+# --- the format, pinned to the byte ---------------------------------------------------------------------
 
 
 def test_golden_table() -> None:
