@@ -24,6 +24,7 @@ from dpkit.audit.game import (
     play,
     play_many,
 )
+from dpkit.audit.items import distinct_items, item_adversaries
 from dpkit.audit.kde import kde_mechanism, neighbour_pairs, tight_records
 from dpkit.audit.leaks import find_leaks, repeated_noise
 from dpkit.audit.planted import BUGS, index_trap, planted
@@ -63,6 +64,7 @@ __all__ = [
     "clopper_pearson",
     "continue_or_copy",
     "continue_twice",
+    "distinct_items",
     "each",
     "epsilon_lower_bound",
     "feedback",
@@ -70,6 +72,7 @@ __all__ = [
     "fixed",
     "follower",
     "index_trap",
+    "item_adversaries",
     "kde_mechanism",
     "mu_lower_bound",
     "neighbour_pairs",

@@ -21,8 +21,10 @@ from dpkit.audit import (
     StreamMechanism,
     adapt,
     audit_stream,
+    distinct_items,
     fixed,
     index_trap,
+    item_adversaries,
     planted,
     restart,
     shipped,
@@ -149,6 +151,65 @@ def test_distinct_items_are_not_flagged(unit):
     report = audit_stream(_distinct(unit), [one if unit == "item" else event], runs=1000)
     assert not report.violated, report
     assert report.mu_estimate[1] > 0.3
+
+
+ITEMS = [
+    {"flips": 1},
+    {"flips": 3},
+    {"flips": 3, "unit": "event"},
+    {"flips": None},
+    {"flips": None, "unit": "event"},
+    {"flips": 3, "mechanism": "blt"},
+    {"flips": 2, "unit": "event", "mechanism": "blt"},
+]
+
+
+def _items(settings, paid=None, steps=8):
+    """Distinct items under audit; `paid` plants the noise of other settings."""
+    common = {"rho": 0.5, "horizon": steps, "mechanism": "binary"}
+
+    def make():
+        count = dpkit.DistinctCount(**{**common, **settings})
+        if paid is not None:
+            count._design = dpkit.DistinctCount(**{**common, **paid})._design
+        return count
+
+    mechanism = distinct_items(make, steps)
+    return mechanism, item_adversaries(mechanism, settings["flips"])
+
+
+@pytest.mark.parametrize("settings", ITEMS[1:3], ids=str)
+def test_comings_and_goings_are_not_flagged(settings):
+    mechanism, players = _items(settings)
+    report = audit_stream(mechanism, players, runs=400, confidence=CONFIDENCE)
+    assert not report.violated, report
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", ITEMS, ids=str)
+def test_comings_and_goings_are_not_flagged_with_many_games(settings):
+    mechanism, players = _items(settings)
+    report = audit_stream(mechanism, players, runs=6000, confidence=CONFIDENCE)
+    assert not report.violated, report
+    assert report.mu_estimate[1] > 0.3
+
+
+@pytest.mark.parametrize("unit", ["item", "event"])
+def test_flips_that_are_not_paid_for_are_caught(unit):
+    """Planted bug: an item's later comings and goings cost nothing; they show where they are far apart."""
+    for paid in ({"flips": 1}, None):
+        mechanism, players = _items({"flips": 16, "unit": unit}, paid, steps=64)
+        players = [p for p in players if "far apart" in p.name]
+        report = audit_stream(mechanism, players, runs=800, confidence=CONFIDENCE)
+        assert report.violated == (paid is not None), report
+
+
+def test_exact_numbers_of_items_are_the_mechanisms_own():
+    codes = np.random.default_rng(0).integers(-1, 8, (20, 8)).astype(float)
+    for flips in (1, 2, 5):
+        mechanism = distinct_items(lambda f=flips: dpkit.DistinctCount(rho=1e8, flips=f, horizon=8))
+        answers = mechanism.start(20).steps(codes)
+        assert np.abs(answers - mechanism.truth(codes)).max() < 0.1
 
 
 def test_a_user_needs_more_noise_than_an_event():
