@@ -22,6 +22,27 @@ from dpkit.continual import Counter, DistinctCount, Histogram, MaxSum, SumSelect
 MECHANISMS = ("binary", "honaker", "smooth", "hybrid", "sqrt", "blt")
 
 
+# RMSE and worst step of the published designs, exactly, at T = 2^10, 2^14, 2^20 (rho = 1/2; k-ary: epsilon =
+# 1, best arity). The rational counter's worst step is beside the square root's, which it approaches.
+FORMULAS = {
+    "binary": ((7.42, 10.49), (10.25, 14.49), (14.49, 20.49)),
+    "honaker": ((5.65, 7.99), (7.65, 10.82), (10.65, 15.06)),
+    "smooth": ((7.00, 7.00), (9.00, 9.00), (12.00, 12.00)),
+    "sqrt": ((3.110, 3.273), (3.993, 4.155), (5.317, 5.479)),
+    "blt": ((3.110, 3.273), (3.993, 4.155), (5.317, 5.479)),
+    "k-ary": ((13.1, None), (20.8, None), (33.9, None)),
+}
+
+
+def beside_formulas(mechanism, power, figures):
+    """Return predicted errors over the published ones, where there are any."""
+    rmse, worst = dict(zip((10, 14, 20), FORMULAS.get(mechanism, ()), strict=False)).get(power, (None, None))
+    return {
+        "rmse_over_formula": figures.rmse / rmse if rmse else None,
+        "worst_over_formula": figures.worst_std / worst if worst else None,
+    }
+
+
 def errors(make, horizon, runs):
     """Return (measured rmse, its standard error in relative terms, mean largest error) of full streams."""
     squares, worst = [], []
@@ -80,6 +101,7 @@ def counters(runs, powers=(10, 14, 20)):
                 "rmse_standard_error": spread * rmse,
                 "predicted_rmse": figures.rmse,
                 "predicted_worst_std": figures.worst_std,
+                **beside_formulas(mechanism, power, figures),
                 "floor": figures.floor,
                 "mean_max_error": largest,
                 "state_numbers": figures.state_size,
@@ -93,7 +115,7 @@ def counters(runs, powers=(10, 14, 20)):
     return rows
 
 
-def unknown_horizons(powers=(8, 10, 14, 20, 26)):
+def unknown_horizons(powers=(4, 6, 8, 10, 14, 20, 26)):
     """Return the error at four times the guessed length over that of the design for that length."""
     rows = []
     for power in powers:
@@ -252,7 +274,7 @@ def main():
     parser.add_argument("--no-peer", action="store_true")
     arguments = parser.parse_args()
     runs = 1 if arguments.quick else arguments.runs
-    peers, lengths, guesses, hard = (10, 14), (10, 14, 20), (8, 10, 14, 20, 26), range(9, 16)
+    peers, lengths, guesses, hard = (10, 14), (10, 14, 20), (4, 6, 8, 10, 14, 20, 26), range(9, 16)
     if arguments.quick:
         peers, lengths, guesses, hard = (10,), (10, 12, 14), (8, 10, 14), range(9, 13)
     report = {"machine": platform.processor() or platform.machine(), "python": sys.version.split()[0]}
