@@ -146,6 +146,11 @@ def _chunk() -> tuple[Table, bytes]:
     return bad.table, forge(bad, work=tables.OtherChunk)
 
 
+def _clipped_and_opened() -> tuple[Table, bytes]:
+    with tables.opening_what_was_committed():
+        return _entry(tables.data(), LIMIT, tables.ClippedLimbs)
+
+
 LIMIT = 1 << 4
 ATTACKS: dict[str, tuple[Attack, Reason, tuple[str, ...]]] = {
     "one above the range": (lambda: _entry(tables.data(), LIMIT), Reason.MULTIPLICITY, ("lookup/sum",)),
@@ -175,6 +180,16 @@ ATTACKS: dict[str, tuple[Attack, Reason, tuple[str, ...]]] = {
         lambda: _padding(tables.PaddingIgnored),
         Reason.WEIGHTS,
         ("opening/rows",),
+    ),
+    "other entries looked up than committed": (
+        lambda: _entry(tables.data(), LIMIT, tables.ClippedLimbs),
+        Reason.DATA,
+        ("opening/rows",),
+    ),
+    "other entries looked up, the committed ones opened": (
+        _clipped_and_opened,
+        Reason.OPENING,
+        ("opening/final",),
     ),
     "another chunk in its place": (_chunk, Reason.DATA, ("opening/rows",)),
 }

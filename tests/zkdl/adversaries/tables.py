@@ -13,6 +13,7 @@ import numpy as np
 
 from zkdl import arithmetic as za
 from zkdl.errors import ProofRejected
+from zkdl.protocol import table_argument
 from zkdl.protocol.commitment import blind_base, commit_rows, row_bases
 from zkdl.protocol.layout import weight_rows
 from zkdl.protocol.proof import TABLE_FORM, encode
@@ -151,6 +152,40 @@ class CarriedLimbs(TableProver):
         out[0][0, 0] += 1 << self._table.limb_widths[0]
         out[1][0, 0] -= 1
         return out
+
+
+class ClippedLimbs(TableProver):
+    """Looks up the entries that should have been committed, all in range."""
+
+    def limbs(self, chunk: Any) -> list[np.ndarray]:
+        limit = self._table.offset
+        clipped = TableProver.__new__(TableProver)
+        clipped._table, clipped._entries = self._table, np.clip(self._entries, -limit, limit - 1)
+        return clipped.limbs(chunk)
+
+
+@contextmanager
+def opening_what_was_committed() -> Iterator[None]:
+    """A prover whose inner products are about the committed rows, whatever the trees left to be opened."""
+    honest = table_argument._open
+
+    def lying(ch: Any, openings: Any, work: Any) -> None:
+        true = []
+        for opening in openings:
+            weights = za.multilinear.eq_table(opening.point)[: len(opening.vector.entries)]
+            true.append(za.Fr.to_ints(za.Fr.inner(opening.vector.entries, weights))[0])
+        send = ch.channel.scalars
+        with patch.object(
+            ch.channel,
+            "scalars",
+            lambda label, count, values=None: send(
+                label, count, (lambda: true) if label == "opening/values" else values
+            ),
+        ):
+            honest(ch, openings, work)
+
+    with patch.object(table_argument, "_open", lying):
+        yield
 
 
 class OtherChunk(TableProver):
