@@ -43,8 +43,16 @@ def test_error_on_the_reference_mixture(reference, delta, limit):
     assert np.mean([np.abs(r.query(Y, normalized=True) * len(X) / exact - 1.0) for r in releases]) < limit
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize(("delta", "neighbours"), [(0.0, "add-remove"), (1e-6, "replace")])
+@pytest.mark.parametrize(
+    ("kernel", "delta", "neighbours"),
+    [
+        *((kernel, 0.0, "add-remove") for kernel in KERNELS),
+        *(
+            pytest.param(kernel, 1e-6, "replace", marks=pytest.mark.slow if k else ())
+            for k, kernel in enumerate(KERNELS)
+        ),
+    ],
+)
 def test_standard_errors_are_right(kernel, delta, neighbours):
     """z-scores over independent maps and noises are about N(0, 1), for sums and for averages."""
     X, Y = mixture(3000, 3, seed=1, queries=4)
