@@ -244,26 +244,26 @@ def _random_parts(instance: Instance, rng: np.random.Generator) -> list[BlockPar
 
 
 def test_parts_weigh_tables_as_they_evaluate(work: ProverWork) -> None:
-    """Three views of one functional: weights in a table, their extension at a point, the value."""
+    """Three views of one functional: its value, its weights in the opening's rounds, their extension."""
     instance, tensors = work._instance, work._tensors
     rng = np.random.default_rng(3)
     row_bits = instance.statement.row_bits
     for part in _random_parts(instance, rng):
         poly = "data" if isinstance(part, DataPart) else part.poly
-        n = poly_vars(instance, poly)
-        table = {f"{poly}/weights": za.Fr.zeros(1 << n)}
-        work._add_weights(table, 11, part)
-        weights = table[f"{poly}/weights"]
-        rho = [int(v) for v in rng.integers(0, 1 << 62, n)]
+        rho = [int(v) for v in rng.integers(0, 1 << 62, poly_vars(instance, poly))]
         if isinstance(part, DataPart):
             eq_columns = za.multilinear.eq_table(rho[:row_bits])
             at = part.evaluate(eq_columns, za.multilinear.eq_table(rho[row_bits:]))
-            values = za.Fr.from_int64(work._data_table())
         else:
             at = part.evaluate(instance.stack(poly), rho, {})
-            values = za.Fr.from_int64(tensors.tables[poly].astype(np.int64))
-        assert za.multilinear.evaluate(weights, rho) == 11 * at % R
-        assert za.Fr.to_ints(za.Fr.inner(weights, values))[0] == 11 * tensors.evaluate([part]) % R
+        rounds = work.opening_rounds([(11, [part])], [poly])
+        claim = 11 * tensors.evaluate([part]) % R
+        for challenge in reversed(rho):
+            c0, c1, c2 = rounds.coefficients(claim)
+            assert (2 * c0 + c1 + c2) % R == claim
+            claim = (c0 + c1 * challenge + c2 * challenge**2) % R
+            rounds.bind(challenge)
+        assert claim == 11 * at * work.opening_value(poly) % R
 
 
 def test_batch_rows_are_the_weights_of_all_slots_of_a_record(work: ProverWork) -> None:

@@ -110,14 +110,8 @@ class ProverWork:
         # The opening is the largest argument: what the others needed goes first.
         self._rounds.clear()
         self._slices = self._trees = None
-        tables: dict[str, Integers] = {}
-        for poly in polys:
-            data = poly == "data"
-            tables[poly] = (
-                self._data_table() if data else self._tensors.tables[poly].astype(np.int64, copy=False)
-            )
         self._opening = opening_rounds(
-            tables,
+            {poly: self._opening_table(poly) for poly in polys},
             entries,
             lambda part: self._tensors.block_slice(part.poly, part.block, 1 << len(part.point)).start,
         )
@@ -131,10 +125,12 @@ class ProverWork:
         self._rounds[name] = rounds
         return rounds
 
-    def _data_table(self) -> Integers:
+    def _opening_table(self, poly: str) -> Integers:
+        if poly != "data":
+            return self._tensors.tables[poly].astype(np.int64, copy=False)
         data = self._tensors.data
         columns = 1 << self._instance.statement.row_bits
         rows = 1 << (poly_vars(self._instance, "data") - self._instance.statement.row_bits)
-        out = np.zeros((rows, columns), dtype=np.int64)
+        out = np.zeros((rows, columns), dtype=data.dtype)
         out[: data.shape[0], : data.shape[1]] = data
         return out

@@ -22,7 +22,6 @@ from zkdl.protocol.commitment import blind_base, row_bases
 from zkdl.protocol.initial import initial_weights
 from zkdl.protocol.instance import Instance
 from zkdl.protocol.transcript import FR_MODULUS as R
-from zkdl.prover.rounds import ProductRounds
 from zkdl.prover.tensors import Tensors
 from zkdl.prover.work import ProverWork
 from zkdl.training.witness import Witness
@@ -98,7 +97,7 @@ class FieldTensors(Tensors):
             elif part.poly == "final":
                 place = self.block_slice(part.poly, part.block, 1 << len(part.point))
                 entries = self.tables["final"][place].reshape(1, -1)
-                value = za.Fr.to_ints(_combine(entries, self.eq_table(part.point)))[0]
+                value = za.Fr.to_ints(_combine(entries, za.multilinear.eq_table(list(part.point))))[0]
                 total += part.coef * int(value)
             else:
                 total += super().evaluate([part])
@@ -108,20 +107,8 @@ class FieldTensors(Tensors):
 class FieldWork(ProverWork):
     """Opens records and differences that are no int64."""
 
-    def _data_table(self) -> np.ndarray:
-        data, columns = self._tensors.data, 1 << self._instance.statement.row_bits
-        out = za.Fr.zeros(1 << self._instance.data_vars)
-        for u, row in enumerate(data):
-            out[u * columns : u * columns + len(row)] = za.Fr.from_ints([int(v) % R for v in row])
-        return out
-
-    def opening_rounds(self, entries: Any, polys: Any) -> ProductRounds:
-        final = self._tensors.tables["final"]
-        self._tensors.tables["final"] = np.zeros(final.shape, dtype=np.int64)
-        honest = super().opening_rounds(entries, polys)
-        self._tensors.tables["final"] = final
-        tables = {**honest.tables, "final": za.Fr.from_ints([int(v) % R for v in final])}
-        return self._keep("opening", ProductRounds(tables, honest._terms, honest._left))
+    def _opening_table(self, poly: str) -> np.ndarray:
+        return self._tensors.tables["final"] if poly == "final" else super()._opening_table(poly)
 
 
 def _commit(rows: np.ndarray, blinds: np.ndarray) -> bytes:

@@ -247,7 +247,7 @@ class FreeLeaves(ProverWork):
         honest = lookup._cell_leaves
 
         def leaves(instance: Instance, tensors: Tensors, c: Any) -> tuple[np.ndarray, np.ndarray]:
-            p, q = honest(instance, tensors, c)
+            p, q = honest(instance, tensors, c).dense()
             limit = instance.statement.settings.activation_limit
             for block in instance.cells.blocks:
                 if block.name[0] == "positive":
