@@ -85,10 +85,10 @@ def quick() -> list[Point]:
     """A part of everything, in under two minutes on two processors."""
     out: list[Point] = []
     for depth in (1, 4):
-        out += _both("depth", (32,) * depth, 16, 4)
+        out.append(_sweep("depth", (32,) * depth, 16, 4))
     for width in (16, 64):
         out += _both("width", (width, width), 16, 4)
-    for batch in (8, 32):
+    for batch in (16, 64):
         out.append(_sweep("batch", (32, 32), batch, 4))
     for steps in (1, 16):
         out.append(_sweep("steps", (32, 32), 16, steps))
