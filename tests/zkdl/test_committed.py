@@ -245,6 +245,10 @@ def test_another_table_of_the_same_shape(case: Case) -> None:
 
 
 def test_tables_of_the_wrong_kind(case: Case) -> None:
+    assert case.evidence == {"data": case.data.public, "initial": case.weights.public}
+    for name in ("data", "initial"):
+        with pytest.raises(InputError, match=r"must be \(table, proof\)"):
+            zkdl.verify(case.run.statement, case.proof, **{**case.evidence, name: case.data})
     swapped = {"data": case.evidence["initial"], "initial": case.evidence["data"]}
     assert refusal(case.run.statement, case.proof, **swapped)[0] == Reason.INITIAL
     wrong = {**case.evidence, "data": case.evidence["initial"]}

@@ -89,6 +89,11 @@ class CommittedData:
         return cls(table, proof, data, blinds, classes, test)
 
     @property
+    def public(self) -> tuple[DataTable, Proof]:
+        """What anyone may have, and ``zkdl.verify(..., data=)`` takes."""
+        return self.table, self.proof
+
+    @property
     def features(self) -> NDArray[np.float64]:
         """(n, d_0) float64, exactly as committed."""
         return self.data[:, : self.table.features] / 2.0**self.table.scale
@@ -123,6 +128,11 @@ class CommittedWeights:
     blinds: NDArray[np.uint64]
 
     FILES = ("weights.npz", "weights.zkdl", "weights.json")
+
+    @property
+    def public(self) -> tuple[WeightTable, Proof]:
+        """What anyone may have, and ``zkdl.verify(..., initial=)`` takes."""
+        return self.table, self.proof
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Write ``weights.json`` and ``weights.zkdl`` (public) and ``weights.npz`` (mode 0600), all or none.

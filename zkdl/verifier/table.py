@@ -94,12 +94,17 @@ def checked(evidence: TableEvidence) -> CheckedTable:
     """
     if isinstance(evidence, CheckedTable):
         return evidence
-    verify_table(*evidence)
-    return CheckedTable(evidence[0])
+    table = _table(evidence)
+    verify_table(table, evidence[1])
+    return CheckedTable(table)
 
 
 def _table(evidence: TableEvidence) -> Table:
-    return evidence.table if isinstance(evidence, CheckedTable) else evidence[0]
+    if isinstance(evidence, CheckedTable):
+        return evidence.table
+    if not isinstance(evidence, tuple) or len(evidence) != 2 or not isinstance(evidence[0], Table):
+        raise InputError(f"data and initial must be (table, proof), got {type(evidence).__name__}")
+    return evidence[0]
 
 
 def check_data(statement: Statement, evidence: TableEvidence | None) -> None:
