@@ -13,6 +13,7 @@ the record.
 import functools
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -290,7 +291,11 @@ class FourierMap:
         add_contributions(sums, records, self, self.tiles)
 
     def moments(
-        self, noisy: NDArray[np.int64], queries: NDArray[np.generic], count: int
+        self,
+        noisy: NDArray[np.int64],
+        queries: NDArray[np.generic],
+        count: int,
+        evaluate: Callable[..., NDArray[np.float64]] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the estimates of the sums and of their variances over blocks of frequencies, (rows,) each.
 
@@ -301,11 +306,15 @@ class FourierMap:
             noisy: (2, m) released sums, in grid units.
             queries: (rows, d) real.
             count: the released number of records; not needed here.
+            evaluate: (noisy, queries, map, block) -> moments, in place of the compiled loop.
         """
         m, block = self.features, self.block
         if m < _FEWEST_BLOCKS * block:
             block = 1
-        found = answer(noisy, queries, self, self.tiles, block)
+        if evaluate is None:
+            found = answer(noisy, queries, self, self.tiles, block)
+        else:
+            found = evaluate(noisy, queries, self, block)
         means = found[:, 0] / m
         if m == 1:
             return means, np.full(len(means), np.inf)

@@ -38,8 +38,10 @@ def check_points(points: ArrayLike, name: str, columns: int | None = None) -> ND
     Raises:
         ArgumentError: wrong number of axes, no columns, wrong d, or a dtype that is not real.
     """
+    array: Any
     try:
-        array = np.asarray(points)
+        # An array of a device stays there until somebody knows whether it is needed here.
+        array = points if hasattr(points, "__cuda_array_interface__") else np.asarray(points)
     except (ValueError, TypeError):
         raise ArgumentError(
             f"{name} must be a rectangular (rows, d) array of real numbers, got a ragged one"

@@ -10,6 +10,7 @@ from dpkit.errors import FormatError
 from dpkit.guarantee import Guarantee
 from dpkit.release import Sealed, read_file, seal, unseal, write_atomically
 from dpkit.similarity.builder import Builder
+from dpkit.similarity.device import on_host
 from dpkit.similarity.inputs import check_neighbours, check_points
 from dpkit.similarity.settings import KDESettings
 from dpkit.similarity.sizing import KDEPrediction
@@ -49,6 +50,8 @@ class KDE:
         reduce: a dimension reduction in front, for kernels of the l2 distance: None, a number of coordinates,
             or `auto` (where d is at least 4,096). Its error, see `predict`, is not in the standard errors.
         radius: optional public ball about 0 that records are moved into, in place of bounds.
+        backend: `cpu`, or `gpu`: chunks and queries of Fourier features through CuPy, X and Y of NumPy or
+            CuPy; the same integers, noise always on the processor.
 
     Raises:
         ArgumentError: an argument is out of range, or X has a wrong shape or dtype.
@@ -90,6 +93,7 @@ class KDE:
         structure: str = "auto",
         reduce: int | str | None = None,
         radius: float | None = None,
+        backend: str = "cpu",
     ) -> None:
         records = check_points(X, "X")
         if expected_records is None and check_neighbours(neighbours) == "replace":
@@ -108,6 +112,7 @@ class KDE:
             structure=structure,
             reduce=reduce,
             radius=radius,
+            backend=backend,
         )
         made = builder.update(records).release()
         self._adopt(made._settings, made._sums, made._count, made._origin)
@@ -132,6 +137,7 @@ class KDE:
         structure: str = "auto",
         reduce: int | str | None = None,
         radius: float | None = None,
+        backend: str = "cpu",
     ) -> "KDEBuilder":
         """Return an empty builder: `update` it with chunks, `merge` shards, `release` it once.
 
@@ -152,6 +158,7 @@ class KDE:
             structure,
             reduce,
             radius,
+            backend,
         )
         return KDEBuilder(settings, KDE._released)
 
@@ -297,7 +304,7 @@ class KDE:
         """
         queries = check_points(Y, "Y", self.d)
         with np.errstate(over="ignore"):
-            missing = np.isnan(np.asarray(queries, dtype=np.float64)).any(axis=1)
+            missing = np.isnan(np.asarray(on_host(queries), dtype=np.float64)).any(axis=1)
         values, variances = self._settings.moments(self._sums, queries, self._count)
         if normalized:
             count = float(max(self._count, 1))

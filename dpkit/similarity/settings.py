@@ -1,6 +1,7 @@
 """The public parameters of a private kernel sum: checked once, compared on merge, written to the file."""
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -12,6 +13,7 @@ from dpkit.errors import ArgumentError, FormatError
 from dpkit.guarantee import Guarantee, guarantee_from_dict
 from dpkit.noise import NoiseSource
 from dpkit.similarity.calibration import Calibration, add_noise, calibrate
+from dpkit.similarity.device import add_on, answer_on, array_module, check_backend, on_host
 from dpkit.similarity.exponentials import ExponentialsMap
 from dpkit.similarity.fourier import FourierMap
 from dpkit.similarity.hashing import HASHED, HashMap
@@ -58,6 +60,7 @@ class KDESettings:
         calibration: the noise that keeps it.
         guarantee: the promise as an object.
         front: a domain or reduction that comes before the map, or None.
+        backend: where chunks and queries are computed; no part of the release.
     """
 
     features: KernelMap
@@ -67,6 +70,7 @@ class KDESettings:
     calibration: Calibration
     guarantee: Guarantee
     front: Front | None = None
+    backend: str = dataclasses.field(default="cpu", compare=False)
 
     @classmethod
     def check(
@@ -84,6 +88,7 @@ class KDESettings:
         structure: object = "auto",
         reduce: object = None,
         radius: object = None,
+        backend: object = "cpu",
     ) -> "KDESettings":
         """Return the settings that users' arguments describe, or raise ArgumentError."""
         question, front, seed = cls._ask(
@@ -99,10 +104,16 @@ class KDESettings:
             reduce,
             radius,
         )
-        found = predictions(question, _structure(structure), _size(features, question))[0]
+        name = _structure(structure)
+        if check_backend(backend) == "gpu":
+            if name not in ("auto", "fourier"):
+                raise ArgumentError(f"backend 'gpu' computes structure 'fourier', not {name!r}: use 'cpu'")
+            name = "fourier"
+        found = predictions(question, name, _size(features, question))[0]
         built = _build(question, front, seed, found.structure, found.features)
         plain = front.kept is None and front.radius is None
-        return cls.of(built, question.epsilon, question.delta, question.neighbours, None if plain else front)
+        made = cls.of(built, question.epsilon, question.delta, question.neighbours, None if plain else front)
+        return dataclasses.replace(made, backend=str(backend))
 
     @classmethod
     def predict(cls, d: object, structure: object, features: object, **arguments: Any) -> list[KDEPrediction]:
@@ -176,19 +187,29 @@ class KDESettings:
     def add(self, sums: NDArray[np.uint64], records: NDArray[Any]) -> None:
         """Add the contributions of records to the sums, modulo 2^64, in place."""
         if self.front is None:
-            self.features.add(sums, records)
+            self._add(sums, records)
             return
+        records = on_host(records)
         rows = max(64, _CHUNK_NUMBERS // self.columns)
         for start in range(0, len(records), rows):
-            self.features.add(sums, self.front.apply(records[start : start + rows], clip=True))
+            self._add(sums, self.front.apply(records[start : start + rows], clip=True))
+
+    def _add(self, sums: NDArray[np.uint64], records: NDArray[Any]) -> None:
+        if self.backend == "gpu" and isinstance(self.features, FourierMap):
+            add_on(array_module(), sums, records, self.features)
+        else:
+            self.features.add(sums, on_host(records))
 
     def moments(
         self, noisy: NDArray[np.int64], queries: NDArray[Any], count: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return estimates of the sums at the queries, and of their variances."""
         if self.front is not None:
-            queries = self.front.apply(queries, clip=False)
-        return self.features.moments(noisy, queries, count)
+            queries = self.front.apply(on_host(queries), clip=False)
+        if self.backend == "gpu" and isinstance(self.features, FourierMap):
+            evaluate = functools.partial(answer_on, array_module())
+            return self.features.moments(noisy, queries, count, evaluate)
+        return self.features.moments(noisy, on_host(queries), count)
 
     def noisy(
         self, sums: NDArray[np.uint64], count: int, source: NoiseSource

@@ -33,6 +33,7 @@ def test_the_constructor_takes_what_the_interface_says():
         "structure": "auto",
         "reduce": None,
         "radius": None,
+        "backend": "cpu",
     }
     shared = inspect.signature(dpkit.KDE.builder).parameters
     assert {name: p.default for name, p in shared.items() if name != "d"} == defaults
