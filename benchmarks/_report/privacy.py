@@ -153,8 +153,8 @@ def classification(result):
         yield chart(
             f"Accuracy on {data}",
             f"Held-out accuracy at δ = {number_text(result['delta'])}, mean of {rows[0]['seeds']} shuffles, "
-            "each with a release of its own. DP-SGD is logistic regression on the same features; its settings "
-            "were tuned, and the tuning is not charged to its budget.",
+            "each with a release of its own. DP-SGD is logistic regression on the same features; its "
+            "settings were tuned, and the tuning is not charged to its budget.",
             [
                 _line(name, members, "epsilon", "accuracy")
                 for name, members in _grouped(rows, "method").items()

@@ -118,6 +118,19 @@ def accuracy(result):
             )
 
 
+def training(result):
+    """Seconds of an exact step beside float64."""
+    rows = [
+        ["-".join(map(str, row["widths"])), row["parameters"], row["steps"],
+         seconds_text(row["fast"]["best_processor"]), seconds_text(row["plain"]["best_processor"]),
+         seconds_text(row["twin"]["best_processor"]), float(row["fast_over_twin_best"])]
+        for row in result["rows"]
+    ]  # fmt: skip
+    head = ["network", "parameters", "steps", "exact, fast", "exact, plain", "float64", "fast over float64"]
+    about = f"processor time of one step, batch {result['batch_size']}, best of the run"
+    yield spaced(table(head, rows, about))
+
+
 def arithmetic(result):
     """Every kernel beside its peer."""
     columns = [key for key in result["rows"][0] if key not in ("paths",)]

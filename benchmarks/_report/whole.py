@@ -29,6 +29,7 @@ SECTIONS = {
     "audit": ("Audits", privacy.audit),
     "proving": ("Proofs of training", proofs.proving),
     "accuracy": ("Training in fixed point", proofs.accuracy),
+    "training": ("Steps of training", proofs.training),
     "arithmetic": ("Arithmetic", proofs.arithmetic),
     "noise": ("Exact noise", privacy.noise),
 }

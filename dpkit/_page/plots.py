@@ -151,7 +151,10 @@ def _frame(across: Scale, up: Scale) -> Iterator[Markup]:
     for value, label in across.ticks:
         at = _across(across, value)
         yield tag("line", x1=at, y1=bottom, x2=at, y2=bottom + 5, class_="rule")
-        yield tag("text", label, x=at, y=bottom + 19, class_="tick", text_anchor="middle")
+        # A long label under the right end stays inside the picture, also where letters are large.
+        inside = 4.5 * len(label) < _WIDTH - at
+        place, anchor = (at, "middle") if inside else (_WIDTH - 1.0, "end")
+        yield tag("text", label, x=place, y=bottom + 19, class_="tick", text_anchor=anchor)
     yield tag("line", x1=_LEFT, y1=bottom, x2=right, y2=bottom, class_="rule")
 
 

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import _run
+from benchmarks._machine import machine, versions
 from benchmarks._report import report_page
+from dpkit._page import bytes_text, number_text, percent_text
+
+RESULTS = Path(__file__).resolve().parent / "results"
 
 SCRIPT = """
 import json, pathlib, sys
@@ -107,6 +111,32 @@ def test_a_part_that_was_cut_off_finds_what_it_wrote(parts, tmp_path):
     assert run(tmp_path, "--only", "alpha") == 0
     parts("alpha", "assert not out.with_suffix('.half').exists()")
     assert run(tmp_path, "--only", "alpha", "--again") == 0
+
+
+def stored(name):
+    """An entry as a run stores it, around figures of a small run, whose times were taken beside other work."""
+    result = json.loads((RESULTS / f"{name}.json").read_text())
+    return {
+        "part": name, "quick": True, "commit": "0" * 40, "changed": None, "state": _run.DONE, "exit_code": 0,
+        "seconds": 12.5, "started": "2026-01-01T00:00:00Z", "machine": machine(), "versions": versions(),
+        "result": result,
+    }  # fmt: skip
+
+
+def test_the_report_shows_every_figure_of_a_run():
+    names = _run.ordered(path.stem for path in RESULTS.glob("*.json"))
+    assert names[:3] == ["tradeoff", "continual", "proving"]
+    entries = {name: stored(name) for name in names}
+    page = report_page(entries).html()
+    for words in ("could not be drawn", "are not what this page expects", "is not in this run", "Part "):
+        assert words not in page
+    assert page.count("<figure") >= 12
+    assert page.count('class="plot"') == page.count("<figure")
+    assert len(page.encode()) < 1 << 20
+    row = next(r for r in entries["tradeoff"]["result"]["kernels"] if r["epsilon"] == 0.1)
+    assert percent_text(row["error"]) in page
+    assert number_text(entries["continual"]["result"]["maxima"]["rows"][-1]["max_sum"]) in page
+    assert bytes_text(entries["proving"]["result"]["points"][0]["proof_bytes"]) in page
 
 
 def test_an_unknown_part_is_a_usage_error(parts, tmp_path, capsys):

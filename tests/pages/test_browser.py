@@ -5,7 +5,9 @@ import pytest
 from typer.testing import CliRunner
 
 import dpkit
+from benchmarks._report import report_page
 from dpkit._inspection import release_page
+from tests.benchmarks.test_run import RESULTS, stored
 from tests.pages import browser
 from tests.pages.test_proof_page import GOLDEN
 from zkdl.cli import app as zkdl_app
@@ -100,7 +102,8 @@ def chromium():
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
-    return [*release_pages(folder), *proof_pages(folder)]
+    report = report_page({path.stem: stored(path.stem) for path in RESULTS.glob("*.json")})
+    return [*release_pages(folder), *proof_pages(folder), _write(folder / "report.html", report.data())]
 
 
 def test_nothing_is_fetched_and_nothing_complained_of(chromium, pages):
