@@ -114,7 +114,7 @@ def test_a_part_that_was_cut_off_finds_what_it_wrote(parts, tmp_path):
 
 
 def stored(name):
-    """An entry as a run stores it, around figures of a small run, whose times were taken beside other work."""
+    """An entry as a run stores it, around figures of a small run whose times were taken beside others."""
     result = json.loads((RESULTS / f"{name}.json").read_text())
     return {
         "part": name, "quick": True, "commit": "0" * 40, "changed": None, "state": _run.DONE, "exit_code": 0,
