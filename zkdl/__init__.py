@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zkdl.protocol.proof import Proof
     from zkdl.protocol.settings import Settings
     from zkdl.protocol.statement import Statement
-    from zkdl.protocol.table import DataTable, WeightTable
+    from zkdl.protocol.table_kinds import DataTable, WeightTable
     from zkdl.prover.commit import commit_data, commit_weights
     from zkdl.prover.prove import prove
     from zkdl.training import CommittedData, CommittedWeights, Run, Witness, export, train
@@ -74,8 +74,8 @@ _HOMES = {
     "Proof": "zkdl.protocol.proof",
     "Settings": "zkdl.protocol.settings",
     "Statement": "zkdl.protocol.statement",
-    "DataTable": "zkdl.protocol.table",
-    "WeightTable": "zkdl.protocol.table",
+    "DataTable": "zkdl.protocol.table_kinds",
+    "WeightTable": "zkdl.protocol.table_kinds",
     "commit_data": "zkdl.prover",
     "commit_weights": "zkdl.prover",
     "CommittedData": "zkdl.training",

@@ -16,7 +16,8 @@ from tests.zkdl.adversaries import fieldwise, guards, tables
 from tests.zkdl.adversaries.tables import Committed, forge, reason
 from zkdl import arithmetic as za
 from zkdl.errors import InputError, Reason, WitnessError
-from zkdl.protocol.table import Chunk, DataTable, Table, WeightTable, limb_widths
+from zkdl.protocol.table import Chunk, Table, limb_widths
+from zkdl.protocol.table_kinds import DataTable, WeightTable
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.prover import prove_table
 from zkdl.verifier import verify_table
@@ -218,8 +219,8 @@ def test_without_tags_padding_hides_a_neuron() -> None:
         return np.ones((1 << (chunk.num_vars - chunk.row_vars), 1 << chunk.row_vars), dtype=np.int64)
 
     with guards.planted(
-        ("zkdl.protocol.table.WeightTable.mask", everywhere),
-        ("zkdl.protocol.table.WeightTable.entries", lambda self, chunk: 1 << chunk.num_vars),
+        ("zkdl.protocol.table_kinds.WeightTable.mask", everywhere),
+        ("zkdl.protocol.table_kinds.WeightTable.entries", lambda self, chunk: 1 << chunk.num_vars),
     ):
         good = tables.weights(bits=12)
         bad = good.with_entry(0, -1, 7)

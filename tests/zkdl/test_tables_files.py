@@ -16,7 +16,8 @@ from tests.zkdl.golden import make_table
 from zkdl import arithmetic as za
 from zkdl.errors import InputError, Reason
 from zkdl.protocol.channel import Section
-from zkdl.protocol.table import Table, WeightTable
+from zkdl.protocol.table import Table
+from zkdl.protocol.table_kinds import WeightTable
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.prover import UnsafeSeededRandomness
 

@@ -14,7 +14,7 @@ from zkdl.protocol.commitment import commit_rows
 from zkdl.protocol.layout import choose_row_bits, log2_ceil, weight_rows
 from zkdl.protocol.model_file import Model
 from zkdl.protocol.settings import Settings
-from zkdl.protocol.table import DataTable, WeightTable
+from zkdl.protocol.table_kinds import DataTable, WeightTable
 from zkdl.prover.randomness import OSRandomness, Randomness
 from zkdl.prover.table import prove_table
 from zkdl.training.committed import CommittedData, CommittedWeights

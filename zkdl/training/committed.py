@@ -20,7 +20,8 @@ from zkdl.protocol.commitment import rows_open
 from zkdl.protocol.files import write_together, write_whole
 from zkdl.protocol.layout import weight_rows
 from zkdl.protocol.proof import Proof
-from zkdl.protocol.table import DataTable, Table, WeightTable
+from zkdl.protocol.table import Table
+from zkdl.protocol.table_kinds import DataTable, WeightTable
 from zkdl.training.npz import narrow, pack_npz, read_npz, wide
 
 __all__ = ["CommittedData", "CommittedWeights"]
@@ -192,7 +193,7 @@ def _save(
 
 def _load(
     directory: str | os.PathLike[str], names: tuple[str, str, str]
-) -> tuple[DataTable | WeightTable, Proof, dict[str, NDArray], str]:
+) -> tuple[Table, Proof, dict[str, NDArray], str]:
     folder = Path(directory)
     private, proof_name, public = (folder / name for name in names)
     table = Table.load(public)

@@ -10,8 +10,9 @@ from zkdl.protocol.channel import MESSAGE_WIDTH, POINT_BYTES, Section
 from zkdl.protocol.commitment import blind_base, row_bases, value_base
 from zkdl.protocol.proof import MAX_PROOF_BYTES, TABLE_FORM, Proof, decode
 from zkdl.protocol.statement import Statement
-from zkdl.protocol.table import DataTable, Table, WeightTable
+from zkdl.protocol.table import Table
 from zkdl.protocol.table_argument import PROTOCOL, chunk_name, run
+from zkdl.protocol.table_kinds import DataTable, WeightTable
 from zkdl.protocol.transcript import Transcript
 from zkdl.verifier.channel import RowsForm, VerifierChannel
 from zkdl.verifier.decode import read_points

@@ -17,8 +17,9 @@ from zkdl.protocol import table_argument
 from zkdl.protocol.commitment import blind_base, commit_rows, row_bases
 from zkdl.protocol.layout import weight_rows
 from zkdl.protocol.proof import TABLE_FORM, encode
-from zkdl.protocol.table import DataTable, Table, WeightTable
+from zkdl.protocol.table import Table
 from zkdl.protocol.table_argument import PROTOCOL, chunk_name, run
+from zkdl.protocol.table_kinds import DataTable, WeightTable
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.transcript import Transcript
 from zkdl.prover.channel import ProverChannel, SecretRows

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from zkdl.protocol.commitment import commit_rows
-from zkdl.protocol.table import DataTable
+from zkdl.protocol.table_kinds import DataTable
 from zkdl.prover import UnsafeSeededRandomness, prove_table
 from zkdl.verifier import verify_table
 
