@@ -18,7 +18,7 @@ from dpkit._page import (
 # What each part says at the top, and all that it says; parts without an entry are shown as plain tables.
 FIGURES = (
     ("tradeoff", "What privacy costs", privacy.error_against_epsilon),
-    ("continual", "What privacy over time costs", privacy.error_against_length),
+    ("continual", "What privacy costs over time", privacy.error_against_length),
     ("proving", "What a proof costs", proofs.seconds_against_steps),
 )
 SECTIONS = {
@@ -53,8 +53,8 @@ def report_page(entries):
     return Page(
         title="What privacy costs, and what proofs cost",
         kicker="dpkit and zkdl · benchmark report",
-        lead=f"Measured by python -m benchmarks run{' --quick' if quick else ''}. Every number on this page "
-        "was printed by that command; raw JSON lies beside it, in raw/.",
+        lead=f"Measured by python -m benchmarks run{' --quick' if quick else ''}. Every number is one that the "
+        "command printed, but published ones, which say so; raw JSON lies beside this page, in raw/.",
         top=keys,
         sections=shown,
         footer="Times depend on the machine and on what else it was doing; errors do not. The last section "
