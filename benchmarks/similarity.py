@@ -29,10 +29,13 @@ from numpy.typing import NDArray
 
 import dpkit
 from benchmarks._distances import classification, distances
+from benchmarks._kernels import build as build_rate
+from benchmarks._kernels import kernels
 from dpkit.similarity.sums import threads_available
 
 Floats = NDArray[np.float64]
 LIMITS = {"pure": 0.044, "delta=1e-6": 0.020, "build_seconds": 10.0, "speedup": 8.0}
+KERNEL_LIMITS = {"laplacian": 0.029, "exponential": 0.031}  # mean relative error of the automatic structure
 L1_LIMIT = 0.002  # mean relative error, n = 50,000, d = 32, epsilon = 1, pure
 
 
@@ -185,6 +188,11 @@ def main() -> int:
     report: dict[str, object] = {"met": True, "errors": [], "speed": [], "worst": None}
     if not args.skip_kernels:
         report = measure(args.seeds, args.records, args.queries, args.rounds)
+        report["kernels"] = kernels(max(2, args.draws // 5), 50 if args.quick else 200)
+        report["build"] = build_rate(args.records // 5)
+        for row in report["kernels"]:  # type: ignore[attr-defined]
+            limit = KERNEL_LIMITS.get(row["kernel"], 1.0) if row["asked"] == "auto" else 1.0
+            report["met"] = bool(report["met"]) and row["mean_relative_error"] <= limit
     report["distances"] = [] if args.skip_distances else distances(args.draws, 400)
     report["classes"] = [] if args.skip_classes else classification(max(2, args.draws // 2))
     for row in report["distances"]:  # type: ignore[attr-defined]
@@ -207,6 +215,19 @@ def main() -> int:
             f"{row['budget']:11} n = {row['records']:,}: {row['private_us_per_query']:.1f} us a query, exact "
             f"{row['exact_us_per_query']:,.0f} us: {row['speedup']:.0f} times faster  "
             f"(build {row['build_seconds']:.1f} s)"
+        )
+    for row in report.get("kernels", []):  # type: ignore[attr-defined]
+        print(
+            f"{row['kernel']:11} {row['structure']:12} m = {row['features']:<5} error "
+            f"{row['mean_relative_error']:.2%} (worst of {row['draws']}: {row['worst_release']:.2%})  build "
+            f"{row['build_cpu_seconds']:.1f} CPU s  query {row['query_cpu_us']:.0f} CPU us"
+        )
+    if "build" in report:
+        rate: dict[str, float] = report["build"]  # type: ignore[assignment]
+        print(
+            f"build n = {rate['records']:,}, d = {rate['d']}, m = {rate['features']}: "
+            f"{rate['cpu_seconds']:.1f} CPU s, {rate['speedup_cpu']:.1f} times less than plain NumPy "
+            f"({rate['speedup_wall']:.1f} by the clock), {rate['peak_mib_above_data']:.0f} MiB above the data"
         )
     for row in report["distances"]:  # type: ignore[attr-defined]
         print(
