@@ -21,7 +21,7 @@ from zkdl import CommittedData, CommittedWeights
 from zkdl.errors import FormatError, InputError, ProofRejected, RangeOverflowError, Reason
 from zkdl.protocol.instance import Instance
 from zkdl.protocol.report import report
-from zkdl.protocol.table import Table
+from zkdl.protocol.table_kinds import parse_table, read_table
 from zkdl.training.npz import pack_npz, read_npz
 
 SCALES = {"activation_scale": SMALL.activation_scale, "activation_bits": SMALL.activation_bits}
@@ -380,7 +380,7 @@ def test_files_of_records(case: Case, tmp_path: Path) -> None:
         assert back.test is not None
         assert np.array_equal(back.test[0], records(3, seed=1)[0])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["DATA"]
-    assert "data" not in Table.load(place / "data.json").settings()
+    assert "data" not in read_table(place / "data.json").settings()
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file"):
         data.save(tmp_path / "file")
@@ -426,8 +426,8 @@ def test_files_of_weights(case: Case, tmp_path: Path) -> None:
 )
 def test_tables_are_read_strictly(case: Case, change: tuple[str, str], message: str) -> None:
     text = case.data.table.to_json()
-    assert Table.from_json(text) == case.data.table
-    assert Table.from_json(case.weights.table.to_json()) == case.weights.table
+    assert parse_table(text) == case.data.table
+    assert parse_table(case.weights.table.to_json()) == case.weights.table
     assert change[0] in text
     with pytest.raises(FormatError, match=message):
-        Table.from_json(text.replace(*change, 1))
+        parse_table(text.replace(*change, 1))

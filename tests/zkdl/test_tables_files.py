@@ -16,8 +16,7 @@ from tests.zkdl.golden import make_table
 from zkdl import arithmetic as za
 from zkdl.errors import InputError, Reason
 from zkdl.protocol.channel import Section
-from zkdl.protocol.table import Table
-from zkdl.protocol.table_kinds import WeightTable
+from zkdl.protocol.table_kinds import WeightTable, read_table
 from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.prover import UnsafeSeededRandomness
 
@@ -52,7 +51,7 @@ def case(data: Committed) -> Case:
 def test_golden_table() -> None:
     """Files of the past verify, and the same seed still gives the same bytes."""
     pins = json.loads((make_table.HERE / "table_pins.json").read_text())
-    table = Table.load(make_table.HERE / "data.json")
+    table = read_table(make_table.HERE / "data.json")
     proof = (make_table.HERE / "data.zkdl").read_bytes()
     assert reason(table, proof) is None
     assert table.to_json() == (make_table.HERE / "data.json").read_text()

@@ -56,13 +56,13 @@ def _write_page(html: Path, proof: Path, found: dict[str, Any], claim: Any) -> i
 def _statement_beside(proof: Path, statement: Path | None, digest: object, of_table: bool) -> Any:
     """The statement that the proof names, or None; only one that was asked for must exist and fit."""
     from zkdl.protocol.statement import Statement
-    from zkdl.protocol.table import Table
+    from zkdl.protocol.table_kinds import read_table
 
     beside = proof.with_suffix(".json") if of_table else proof.with_name(STATEMENT)
     path = beside if statement is None else statement
     if statement is None and not path.is_file():
         return None
-    claim: Any = Table.load(path) if of_table else Statement.load(path)
+    claim: Any = read_table(path) if of_table else Statement.load(path)
     if claim.digest().hex() != digest:
         if statement is None:
             return None

@@ -101,17 +101,17 @@ def _is_table(path: Path) -> bool:
 def _committed(place: Path, kind: str) -> tuple[Any, Any]:
     """The table in a directory (or the file itself) and the proof beside it."""
     from zkdl.protocol.proof import Proof
-    from zkdl.protocol.table import Table
+    from zkdl.protocol.table_kinds import read_table
 
     public = place / f"{kind}.json" if place.is_dir() else place
-    return Table.load(public), Proof.load(public.with_suffix(".zkdl"))
+    return read_table(public), Proof.load(public.with_suffix(".zkdl"))
 
 
 def _verify_table(public: Path, sent: Path, *, start: float, as_json: bool) -> None:
     from zkdl.protocol.proof import Proof
-    from zkdl.protocol.table import Table
+    from zkdl.protocol.table_kinds import read_table
 
-    table, proof = Table.load(public), Proof.load(sent)
+    table, proof = read_table(public), Proof.load(sent)
     from zkdl.verifier import verify_table
 
     try:

@@ -235,33 +235,12 @@ class Table:
         return hashlib.sha256(self.canonical_bytes()).digest()
 
     def to_json(self) -> str:
-        """Text that `from_json` reads back to an equal table."""
+        """Text that `zkdl.protocol.table_kinds.parse_table` reads back to an equal table."""
         return table_json.dump(self.kind, dict(self._values()))
-
-    @staticmethod
-    def from_json(text: str | bytes) -> Table:
-        """Read what `to_json` wrote, of either kind; strict, but without `validate`.
-
-        Raises:
-            FormatError: Not JSON, an unknown, missing or repeated key, a wrong type, a float.
-        """
-        from zkdl.protocol.table_kinds import DataTable, WeightTable
-
-        return table_json.build({"data": DataTable, "weights": WeightTable}, text)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `to_json` to a file, whole or not at all."""
         write_whole(path, self.to_json().encode())
-
-    @staticmethod
-    def load(path: str | os.PathLike[str]) -> Table:
-        """Read a file that `save` wrote.
-
-        Raises:
-            FormatError: The file is no table.
-            OSError: The file cannot be read.
-        """
-        return Table.from_json(table_json.read_limited(path))
 
 
 def natural(name: str, value: object) -> int:

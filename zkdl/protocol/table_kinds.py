@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 
 from zkdl import arithmetic as za
 from zkdl.errors import InputError, Reason
+from zkdl.protocol import table_json
 from zkdl.protocol.channel import POINT_BYTES
 from zkdl.protocol.layout import MAX_ROW_BITS, MIN_ROW_BITS, Stack, log2_ceil, weight_stack
 from zkdl.protocol.publics import Point, prefix
 from zkdl.protocol.table import BACKEND, VERSION, Chunk, Table, between, natural
 from zkdl.protocol.transcript import FR_MODULUS as R
 
-__all__ = ["DataTable", "WeightTable"]
+__all__ = ["DataTable", "WeightTable", "parse_table", "read_table"]
 
 _MAX_RECORDS = 1 << 26
 _MAX_WIDTH = 1 << 20
@@ -180,3 +182,22 @@ class WeightTable(Table):
                 f"commitment must hold one {POINT_BYTES}-byte point per row of {self.parameters} weights "
                 f"(rows of {1 << self.row_bits}), got {len(self.commitment)} bytes"
             )
+
+
+def parse_table(text: str | bytes) -> Table:
+    """Read what `Table.to_json` wrote, of either kind; strict, but without `validate`.
+
+    Raises:
+        FormatError: Not JSON, an unknown, missing or repeated key, a wrong type, a float.
+    """
+    return table_json.build({"data": DataTable, "weights": WeightTable}, text)
+
+
+def read_table(path: str | os.PathLike[str]) -> Table:
+    """Read a file that `Table.save` wrote.
+
+    Raises:
+        FormatError: The file is no table.
+        OSError: The file cannot be read.
+    """
+    return parse_table(table_json.read_limited(path))

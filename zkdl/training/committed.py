@@ -21,7 +21,7 @@ from zkdl.protocol.files import write_together, write_whole
 from zkdl.protocol.layout import weight_rows
 from zkdl.protocol.proof import Proof
 from zkdl.protocol.table import Table
-from zkdl.protocol.table_kinds import DataTable, WeightTable
+from zkdl.protocol.table_kinds import DataTable, WeightTable, read_table
 from zkdl.training.npz import narrow, pack_npz, read_npz, wide
 
 __all__ = ["CommittedData", "CommittedWeights"]
@@ -196,7 +196,7 @@ def _load(
 ) -> tuple[Table, Proof, dict[str, NDArray], str]:
     folder = Path(directory)
     private, proof_name, public = (folder / name for name in names)
-    table = Table.load(public)
+    table = read_table(public)
     try:
         table.validate()
     except InputError as error:
