@@ -25,6 +25,7 @@ from dpkit._page import (
     tag,
 )
 from dpkit._version import __version__
+from dpkit.errors import ArgumentError
 from dpkit.release import unseal
 from dpkit.similarity.kde import KDE
 
@@ -46,6 +47,11 @@ _KERNELS = {
     "cauchy": "1/(1+|x−y|²/h²)",
     "inverse_l2": "1/(1+|x−y|/h)",
     "inverse_l1": "1/(1+|x−y|₁/h)",
+}
+_UNITS = {
+    "fourier": ("frequencies", "paired random Fourier features, public"),
+    "hash": ("rows of counters", "each with a public random hash"),
+    "exponentials": ("frequencies", "a sum of exponential kernels, each with public Fourier features"),
 }
 _METRICS = {
     "l1": "sum of |x−y|₁",
@@ -193,17 +199,19 @@ def _answers(release: Any, kernel: bool, queries: NDArray[Any] | None) -> tuple[
     return section("How good its answers are", *parts)
 
 
-def _relative(release: Any) -> Markup:
+def _relative(release: Any) -> Markup | None:
     """Error of an answer of a kernel sum against the average similarity at the query, noise and sampling."""
     records = max(1.0, float(release.count))
-    predicted = KDE.predict(d=release.d, expected_records=int(records))[0]
-    sampling = predicted.sampling_std * math.sqrt(predicted.features / release.features)
+    predicted = _predictions(release)
+    if not predicted:
+        return None
+    sampling = predicted[0].sampling_std * math.sqrt(predicted[0].features / release.features)
     noise = release.noise_std() / records
     places = [10.0 ** (k / 4) for k in range(-12, 1)]
     return chart(
         "Error against the query",
         "Where records are dense the error is a small share of the answer; far from all records nothing but "
-        "noise is left. Sampling is that of the public frequencies, an upper figure; the noise is exact.",
+        "noise is left. Sampling is that of the public map, an upper figure; the noise is exact.",
         [
             Series("noise alone", places, [noise / s for s in places]),
             Series("noise and sampling", places, [math.hypot(noise, sampling) / s for s in places]),
@@ -213,12 +221,36 @@ def _relative(release: Any) -> Markup:
     )
 
 
+def _predictions(release: Any) -> list[Any]:
+    """Return what sizes of the release's own structure would do, the automatic one first, if known."""
+    public = release.public
+    try:
+        found = KDE.predict(
+            d=release.d,
+            kernel=release.kernel,
+            bandwidth=release.bandwidth,
+            epsilon=float(public["epsilon"]),
+            delta=float(public["delta"]),
+            neighbours=str(release.neighbours),
+            bounds=public.get("bounds"),
+            expected_records=max(1, int(release.count)),
+            structure=release.structure,
+            reduce=public.get("reduce"),
+            radius=public.get("radius"),
+        )
+    except ArgumentError:  # a page shows what it can: not every release could be asked for again
+        return []
+    return [row for row in found if row.structure == release.structure]
+
+
 def _domain(public: dict[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     if public.get("bounds") is not None:
         low, high = (np.asarray(end, dtype=np.float64) for end in public["bounds"])
     elif public.get("radius") is not None:
-        centre = np.asarray(public["center"], dtype=np.float64)
-        reach = float(public["radius"]) / math.sqrt(centre.size)
+        columns = int(public["columns"])
+        given = public.get("center")
+        centre = np.zeros(columns) if given is None else np.asarray(given, dtype=np.float64)
+        reach = float(public["radius"]) / math.sqrt(columns)
         low, high = centre - reach, centre + reach
     else:
         return None
@@ -294,11 +326,15 @@ def _asked(release: Any, queries: NDArray[Any]) -> Markup:
 def _structure(release: Any, public: dict[str, Any], kernel: bool) -> tuple[str, Markup]:
     rows: list[Any] = [("Columns of a record", number_text(int(public["columns"])))]
     if kernel:
-        name = str(public["kernel"])
+        name, (unit, about) = str(public["kernel"]), _UNITS.get(release.structure, ("size", "of the sketch"))
+        if public.get("reduce"):
+            rows.append(
+                ("Reduced to", f"{public['reduce']} columns", "by a public projection, before anything")
+            )
         rows += [
             ("Kernel", name, _KERNELS.get(name)),
             ("Bandwidth h", number_text(float(public["bandwidth"])), "in the units of the records"),
-            ("Frequencies", number_text(int(public["features"])), "paired random Fourier features, public"),
+            (unit.capitalize(), number_text(int(public["features"])), about),
         ]
     else:
         name = str(public["metric"])
@@ -323,30 +359,25 @@ def _structure(release: Any, public: dict[str, Any], kernel: bool) -> tuple[str,
         ],
         "what the file holds: noisy integers, 8 bytes each",
     )
-    sizes = _sizes(release, public) if kernel else None
+    sizes = _sizes(release) if kernel else None
     return section("What is in it", facts(rows), sizes, _spaced(listing))
 
 
-def _sizes(release: Any, public: dict[str, Any]) -> Markup:
+def _sizes(release: Any) -> Markup | None:
     """What other numbers of frequencies would have done, from public inputs alone."""
-    found = KDE.predict(
-        d=release.d,
-        epsilon=float(public["epsilon"]),
-        delta=float(public["delta"]),
-        neighbours=release.neighbours,
-        expected_records=max(1, int(release.count)),
-    )
-    found = sorted(found, key=lambda row: row.features)
-    sizes = [row.features for row in found]
+    found = sorted(_predictions(release), key=lambda row: row.features)
+    if len(found) < 2:
+        return None
+    sizes, unit = [row.features for row in found], _UNITS.get(release.structure, ("size", "of the sketch"))[0]
     return chart(
         "Other sizes for the same promise",
-        f"Predicted error of an average similarity. This release has {release.features:,} frequencies.",
+        f"Predicted error of an average similarity. This release has {release.features:,} {unit}.",
         [
             Series("together", sizes, [row.error for row in found]),
             Series("noise", sizes, [row.noise_std for row in found]),
             Series("sampling", sizes, [row.sampling_std for row in found]),
         ],
-        Axis("frequencies", log=2),
+        Axis(unit, log=2),
         Axis("standard error of an average", zero=True),
     )
 

@@ -1,6 +1,6 @@
 """Sections about dpkit: sums, streams, audits, noise."""
 
-from benchmarks._report.plain import rows_table, spaced
+from benchmarks._report.plain import anything, rows_table, spaced
 from dpkit._page import Axis, Series, chart, number_text, paragraph, percent_text, table
 
 _ERROR = Axis("mean relative error", log=10, percent=True)
@@ -145,6 +145,19 @@ def similarity(result):
         yield chart(
             f"Classification: {data}", about, series, Axis("ε", log=10), Axis("accuracy", percent=True)
         )
+    known = {
+        "benchmark",
+        "errors",
+        "speed",
+        "distances",
+        "classes",
+        "machine",
+        "python",
+        "numpy",
+        "numba",
+        "dpkit",
+    }
+    yield from anything({key: value for key, value in result.items() if key not in known})
 
 
 def classification(result):

@@ -53,8 +53,8 @@ def report_page(entries):
     return Page(
         title="What privacy costs, and what proofs cost",
         kicker="dpkit and zkdl · benchmark report",
-        lead=f"Measured by python -m benchmarks run{' --quick' if quick else ''}. Every number is one that the "
-        "command printed, but published ones, which say so; raw JSON lies beside this page, in raw/.",
+        lead=f"Measured by python -m benchmarks run{' --quick' if quick else ''}. Every number is one that "
+        "the command printed, but published ones, which say so; raw JSON lies beside this page, in raw/.",
         top=keys,
         sections=shown,
         footer="Times depend on the machine and on what else it was doing; errors do not. The last section "

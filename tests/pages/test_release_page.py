@@ -26,6 +26,9 @@ def run(*arguments):
     [
         lambda X: dpkit.KDE(X, features=64),
         lambda X: dpkit.KDE(X, features=64, delta=1e-6, bounds=(0, 1), neighbours="replace"),
+        lambda X: dpkit.KDE(X, "laplacian", features=32, structure="hash"),
+        lambda X: dpkit.KDE(X, "cauchy", features=33, structure="exponentials", neighbours="replace"),
+        lambda X: dpkit.KDE(X, features=64, reduce=2, radius=2.0),
         lambda X: dpkit.DistanceSum(X, bounds=(0, 1)),
         lambda X: dpkit.DistanceSum(X, bounds=(0, 1), structure="tree", depth=4),
         lambda X: dpkit.DistanceSum(X, metric="l2", radius=2.0, features=8, delta=1e-6),
