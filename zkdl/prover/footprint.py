@@ -196,14 +196,14 @@ def holdings(sizes: Sizes) -> list[Holding]:
         Holding("cell rows", 8 * z.cells, "commitments", "opening"),
         Holding("sorted points", _sorting(z), "commitments", "commitments"),
         Holding("initial weights", 8 * z.parameters * z.states, "tensors", "opening"),
-        Holding("slices", 32 * z.samples * (2 * last - 1), "matmul", "ranges"),
-        Holding("product tables", 32 * product_tables, "matmul", "ranges"),
-        Holding("update tables", 32 * z.padded_samples * 4 * last, "update", "ranges"),
-        Holding("relu tables", 5 * 32 * hidden_entries, "zkrelu", "ranges"),
+        Holding("slices", 32 * z.samples * (2 * last - 1), "matmul", "zkrelu"),
+        Holding("product tables", 32 * product_tables, "matmul", "zkrelu"),
+        Holding("update tables", 32 * z.padded_samples * 4 * last, "update", "zkrelu"),
+        Holding("relu tables", 5 * 32 * hidden_entries, "zkrelu", "zkrelu"),
     ]
     if s.num_layers > 1:
         block = max(z.padded(width) for width in widths[1:-1])
-        out.append(Holding("relu block", 2 * 32 * block, "zkrelu", "zkrelu"))
+        out.append(Holding("relu block", 4 * 32 * block, "zkrelu", "zkrelu"))
     # Row sums and row weights of the opening are too few to count: its entries stay integers.
     out.append(Holding("opening records", 8 * z.data_entries, "opening", "opening"))
     if z.ranges == "bits":

@@ -84,12 +84,14 @@ class ProverWork:
         return self._keep("zkrelu", ProductRounds(tables, terms, num_vars))
 
     def booleanity_rounds(self, point: Sequence[int]) -> BooleanRounds:
+        self._forget()
         return BooleanRounds(self._tensors.tables["bits"].astype(np.int32), point)
 
     def product_rounds(self, left: Sequence[int], right: Sequence[int]) -> ProductRounds:
         return product_rounds(left, right)
 
     def lookup_start(self, challenges: LookupChallenges) -> None:
+        self._forget()
         self._trees = FractionTrees(run_leaves(self._instance, self._tensors, challenges))
 
     def lookup_roots(self) -> list[int]:
@@ -107,9 +109,7 @@ class ProverWork:
     def opening_rounds(
         self, entries: Sequence[tuple[int, Sequence[Part]]], polys: Sequence[str]
     ) -> OpeningRounds:
-        # The opening is the largest argument: what the others needed goes first.
-        self._rounds.clear()
-        self._slices = self._trees = None
+        self._trees = None
         self._opening = opening_rounds(
             {poly: self._opening_table(poly) for poly in polys},
             entries,
@@ -120,6 +120,11 @@ class ProverWork:
     def opening_value(self, poly: str) -> int:
         assert self._opening is not None
         return self._opening.value(poly)
+
+    def _forget(self) -> None:
+        """The range argument is the largest: the tables of those before go first."""
+        self._rounds.clear()
+        self._slices = None
 
     def _keep(self, name: str, rounds: ProductRounds) -> ProductRounds:
         self._rounds[name] = rounds
