@@ -188,8 +188,8 @@ def _promise(release: Any, public: dict[str, Any]) -> tuple[str, Markup]:
 def _answers(release: Any, kernel: bool, queries: NDArray[Any] | None) -> tuple[str, Markup]:
     parts: list[Markup | None] = [
         paragraph(
-            "Answers are unbiased, up to what the structure rounds off. Their standard error is known, and a program gets it from "
-            "query(Y, return_std=True); a true answer lies within two of them about 19 times in 20."
+            "Answers are unbiased, up to what the structure rounds off. Their standard error is known, and a "
+            "program gets it from query(Y, return_std=True); a true answer lies within two of them about 19 times in 20."
         )
     ]
     parts.append(_relative(release) if kernel else None)
