@@ -189,7 +189,8 @@ def _answers(release: Any, kernel: bool, queries: NDArray[Any] | None) -> tuple[
     parts: list[Markup | None] = [
         paragraph(
             "Answers are unbiased, up to what the structure rounds off. Their standard error is known, and a "
-            "program gets it from query(Y, return_std=True); a true answer lies within two of them about 19 times in 20."
+            "program gets it from query(Y, return_std=True); a true answer lies within two of them about 19 "
+            "times in 20."
         )
     ]
     parts.append(_relative(release) if kernel else None)
@@ -329,7 +330,11 @@ def _structure(release: Any, public: dict[str, Any], kernel: bool) -> tuple[str,
         name, (unit, about) = str(public["kernel"]), _UNITS.get(release.structure, ("size", "of the sketch"))
         if public.get("reduce"):
             rows.append(
-                ("Reduced to", f"{public['reduce']} columns", "by a public projection, before anything")
+                (
+                    "Reduced to",
+                    f"{public['reduce']} columns",
+                    "by a public projection; its error is not in the bands",
+                )
             )
         rows += [
             ("Kernel", name, _KERNELS.get(name)),
