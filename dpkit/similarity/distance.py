@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,11 +11,12 @@ from dpkit.errors import FormatError
 from dpkit.guarantee import Guarantee
 from dpkit.release import Sealed, read_file, seal, unseal, write_atomically
 from dpkit.similarity.builder import Builder
-from dpkit.similarity.distance_settings import STRUCTURES, DistanceSettings
+from dpkit.similarity.distance_settings import ARGUMENTS, STRUCTURES, DistanceSettings
 from dpkit.similarity.embedding import EmbeddingMap, pair_spread
 from dpkit.similarity.hat import HatMap
 from dpkit.similarity.inputs import check_neighbours, check_points
 from dpkit.similarity.moments import MomentMap
+from dpkit.similarity.queries import Answers, Queryable
 from dpkit.similarity.trees import TreeMap
 
 __all__ = ["DistancePrediction", "DistanceSum", "DistanceSumBuilder"]
@@ -50,7 +51,7 @@ class DistancePrediction:
         )
 
 
-class DistanceSum:
+class DistanceSum(Queryable):
     """A differentially private sum of distances, S(y) = sum over records x of dist(x, y).
 
     The records enter, once, through a public map into integer sums; exact discrete noise is added to each,
@@ -62,6 +63,11 @@ class DistanceSum:
     | `lp`, sum_i abs(x_i - y_i)^p | hat basis | 3.34 R^p d^1.5 / epsilon | |
     | `l2` | hat basis on k projections | 12 sqrt(k) B / epsilon | 7.5 sigma_1 B |
     | `sqeuclidean` | moments | see docs/privacy.md | 4 sigma_1 B^2 |
+
+    Queries: unbiased up to the structure's truncation. A row with NaN or infinity gets NaN. A query outside
+    the domain is answered too, by the number of records times the way to it; except for `lp` with p other
+    than 1 and 2, where only the domain is known and such a query is refused. Standard errors cover the noise
+    (in closed form) and for `l2` the projection; not truncation, which the automatic depth keeps below it.
 
     Args:
         X: (n, d) private records, real. Content never raises: coordinates are clipped to the bounds, NaN
@@ -222,43 +228,7 @@ class DistanceSum:
         """Every public parameter, scale and the guarantee, as JSON-ready values; a fresh dictionary."""
         return {**self._settings.to_public(), "noise": self._origin}
 
-    @overload
-    def query(
-        self, Y: ArrayLike, normalized: bool = False, return_std: Literal[False] = False
-    ) -> NDArray[np.float64]: ...
-    @overload
-    def query(
-        self, Y: ArrayLike, normalized: bool = False, *, return_std: Literal[True]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
-    @overload
-    def query(
-        self, Y: ArrayLike, normalized: bool = False, return_std: bool = False
-    ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]: ...
-    def query(
-        self, Y: ArrayLike, normalized: bool = False, return_std: bool = False
-    ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the private sums (or averages) of distances to the queries.
-
-        Answers are unbiased up to the structure's truncation, so they may be negative. A query outside the
-        domain is answered too, by the number of records times the way to it; except for `lp` with p other
-        than 1 and 2, where only the domain is known.
-
-        Args:
-            Y: (m, d) real queries; public. A row with NaN or infinity gets NaN.
-            normalized: divide by the released count, floored at 1.
-            return_std: also return standard errors.
-
-        Returns:
-            (m,) float64, or a pair of such arrays with `return_std`. The standard error covers the noise (in
-            closed form), and for `l2` the projection; for averages the noise of the count as well, by the
-            delta method. It does not cover truncation, which the automatic depth keeps below the noise.
-
-        Raises:
-            ArgumentError: wrong shape or dtype; a query outside the bounds for `lp`.
-
-        *Privacy*: post-processing; costs nothing, however often it is called.
-        """
-        queries = check_points(Y, "Y", self.d)
+    def _answer(self, queries: NDArray[Any], normalized: bool, return_std: bool) -> Answers:
         values = self._reader.values(queries)
         count, spread = self._reader.count()
         count = max(count, 1.0)
@@ -326,28 +296,10 @@ class DistanceSumBuilder(Builder[DistanceSettings, DistanceSum]):
 
 
 def _settings(d: int, arguments: dict[str, Any]) -> DistanceSettings:
-    unknown = set(arguments) - set(_ARGUMENTS)
+    unknown = set(arguments) - set(ARGUMENTS)
     if unknown:
         raise TypeError(f"unexpected keyword arguments: {', '.join(sorted(unknown))}")
     return DistanceSettings.check(d, **arguments)
-
-
-_ARGUMENTS = (
-    "metric",
-    "epsilon",
-    "delta",
-    "neighbours",
-    "bounds",
-    "p",
-    "structure",
-    "radius",
-    "center",
-    "features",
-    "depth",
-    "alpha",
-    "public_seed",
-    "expected_records",
-)
 
 
 def _describe(settings: DistanceSettings) -> str:

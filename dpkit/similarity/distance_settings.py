@@ -28,12 +28,12 @@ from dpkit.similarity.plan import Budget, NoisePlan
 from dpkit.similarity.powers import PowerMap
 from dpkit.similarity.trees import TreeMap, TreeReader
 
-__all__ = ["STRUCTURES", "DistanceMap", "DistanceReader", "DistanceSettings", "Domain"]
+__all__ = ["ARGUMENTS", "STRUCTURES", "DistanceMap", "DistanceReader", "DistanceSettings", "Domain"]
 
 DistanceMap = HatMap | PowerMap | TreeMap | MomentMap | EmbeddingMap
 DistanceReader = HatReader | TreeReader | MomentReader | EmbeddingReader
 STRUCTURES = ("hat", "tree", "two-tree")
-_KEPT = (
+ARGUMENTS = (  # what users may pass beside d
     "metric",
     "epsilon",
     "delta",
@@ -47,8 +47,9 @@ _KEPT = (
     "depth",
     "alpha",
     "public_seed",
-    "normalize",
+    "expected_records",
 )
+_KEPT = (*ARGUMENTS[:-1], "normalize")  # what a file holds under the same name
 _MAX_COLUMNS = 1 << 20
 _POWER_DEPTH = 11  # the tables of a power are as large as the square of the number of places
 _BASELINE_DEPTH = 10

@@ -1,7 +1,7 @@
 """Private kernel sums: one release, then any number of queries as post-processing."""
 
 import os
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,19 +12,25 @@ from dpkit.release import Sealed, read_file, seal, unseal, write_atomically
 from dpkit.similarity.builder import Builder
 from dpkit.similarity.device import on_host
 from dpkit.similarity.inputs import check_neighbours, check_points
+from dpkit.similarity.queries import Answers, Queryable
 from dpkit.similarity.settings import KDESettings
 from dpkit.similarity.sizing import KDEPrediction
 
 __all__ = ["KDE", "KDEBuilder"]
 
 
-class KDE:
+class KDE(Queryable):
     """A differentially private sum of kernel similarities, S(y) = sum over records x of k(x, y).
 
     The records enter through a public map into integer sums (paired random Fourier features, see
     `dpkit.similarity.fourier`, or counters behind hashes, see `dpkit.similarity.hashing`), exact discrete
     noise is added to each once, and everything after that is post-processing: queries cost no privacy, only
     time O(d m) each, whatever n was.
+
+    Queries: D(y) = (1/m) sum_j c_j cos<w_j, y> + s_j sin<w_j, y>, or the mean over m counters. A row with NaN
+    gets NaN; coordinates beyond 2^30 h saturate; hash counters on a ball move a query outside it to its
+    surface. Standard errors cover noise and the sampling of frequencies or partitions: the spread of the
+    noisy terms over sqrt(their number), blocks drawn together taken together; infinite where m = 1.
 
     Args:
         X: (n, d) private records, real. Content never raises: NaN coordinates become 0 (or the middle of the
@@ -268,41 +274,7 @@ class KDE:
         """Every public parameter, scale and the guarantee, as JSON-ready values; a fresh dictionary."""
         return {**self._settings.to_public(), "noise": self._origin}
 
-    @overload
-    def query(
-        self, Y: ArrayLike, normalized: bool = False, return_std: Literal[False] = False
-    ) -> NDArray[np.float64]: ...
-    @overload
-    def query(
-        self, Y: ArrayLike, normalized: bool = False, *, return_std: Literal[True]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
-    @overload
-    def query(
-        self, Y: ArrayLike, normalized: bool = False, return_std: bool = False
-    ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]: ...
-    def query(
-        self, Y: ArrayLike, normalized: bool = False, return_std: bool = False
-    ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the private sums (or averages) of similarities to the queries.
-
-        D(y) = (1/m) sum_j c_j cos<w_j, y> + s_j sin<w_j, y>. Answers are unbiased, so they may be negative.
-
-        Args:
-            Y: (m, d) real queries; public. A row with NaN gets NaN; coordinates beyond 2^30 h saturate.
-            normalized: divide by the released count, floored at 1.
-            return_std: also return standard errors.
-
-        Returns:
-            (m,) float64, or a pair of such arrays with `return_std`. The standard error covers noise and the
-            sampling of frequencies: the spread of the noisy terms over sqrt(their number), orthogonal blocks
-            taken together; the delta method adds the count's noise for averages. It is infinite where m = 1.
-
-        Raises:
-            ArgumentError: wrong shape or dtype.
-
-        *Privacy*: post-processing; costs nothing, however often it is called.
-        """
-        queries = check_points(Y, "Y", self.d)
+    def _answer(self, queries: NDArray[Any], normalized: bool, return_std: bool) -> Answers:
         with np.errstate(over="ignore"):
             missing = np.isnan(np.asarray(on_host(queries), dtype=np.float64)).any(axis=1)
         values, variances = self._settings.moments(self._sums, queries, self._count)

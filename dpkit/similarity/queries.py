@@ -1,0 +1,56 @@
+"""What every private sum answers, once: the typed face of `query`, with the checks that go before it."""
+
+from typing import Any, Literal, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dpkit.similarity.inputs import check_points
+
+__all__ = ["Answers", "Queryable"]
+
+Answers = NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+class Queryable:
+    """A release that answers queries; `_answer` does the work on checked points."""
+
+    @property
+    def d(self) -> int:
+        """The number of columns of records and queries."""
+        raise NotImplementedError
+
+    @overload
+    def query(
+        self, Y: ArrayLike, normalized: bool = False, return_std: Literal[False] = False
+    ) -> NDArray[np.float64]: ...
+    @overload
+    def query(
+        self, Y: ArrayLike, normalized: bool = False, *, return_std: Literal[True]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+    @overload
+    def query(self, Y: ArrayLike, normalized: bool = False, return_std: bool = False) -> Answers: ...
+    def query(self, Y: ArrayLike, normalized: bool = False, return_std: bool = False) -> Answers:
+        """Return the private sums (or averages) over the records at the queries.
+
+        Answers are unbiased (up to what the class names), so they may be negative. What happens to queries
+        with missing or infinite coordinates, or outside a domain, is in the class's text.
+
+        Args:
+            Y: (m, d) real queries; public.
+            normalized: divide by the released count, floored at 1.
+            return_std: also return standard errors.
+
+        Returns:
+            (m,) float64, or a pair of such arrays with `return_std`. For averages the standard errors cover
+            the count's noise as well, by the delta method.
+
+        Raises:
+            ArgumentError: wrong shape or dtype; for `lp` sums, a query outside the bounds.
+
+        *Privacy*: post-processing; costs nothing, however often it is called.
+        """
+        return self._answer(check_points(Y, "Y", self.d), normalized, return_std)
+
+    def _answer(self, queries: NDArray[Any], normalized: bool, return_std: bool) -> Answers:
+        raise NotImplementedError
