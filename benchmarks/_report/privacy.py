@@ -175,7 +175,7 @@ def classification(result):
             Axis("ε", log=10),
             Axis("held-out accuracy", percent=True),
         )
-    columns = ["data", "method", "epsilon", "accuracy", "accuracy_std", "seeds", "seconds", "numpy_seconds"]
+    columns = ["data", "method", "epsilon", "accuracy", "accuracy_std", "seeds", "seconds", "cpu_seconds"]
     yield rows_table(result["rows"], "every fit; seconds are medians", columns)
     if result.get("comparisons"):
         yield rows_table(result["comparisons"], "the best release beside DP-SGD")
