@@ -97,16 +97,16 @@ def test_bytes_are_exact(widths, steps, batch, ranges):
 
 
 MEASURE = """
-import json, resource, sys
+import json, sys
 import zkdl
+from zkdl.console import peak_rss_bytes
 from zkdl.prover.footprint import peak_bytes
 from zkdl.training import datasets
 hidden, steps, batch, ranges = json.loads(sys.argv[1])
 data = datasets.load("digits")
 run = zkdl.train(data.X, data.y, hidden=hidden, steps=steps, batch_size=batch, learning_rate="1/64")
 zkdl.prove(run.statement, run.witness, ranges=ranges)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps([max(peak_bytes(run.statement, ranges).values()), peak]))
+print(json.dumps([max(peak_bytes(run.statement, ranges).values()), peak_rss_bytes()]))
 """
 
 

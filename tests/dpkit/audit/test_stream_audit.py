@@ -200,7 +200,7 @@ def test_flips_that_are_not_paid_for_are_caught(unit):
     for paid in ({"flips": 1}, None):
         mechanism, players = _items({"flips": 16, "unit": unit}, paid, steps=64)
         players = [p for p in players if "far apart" in p.name]
-        report = audit_stream(mechanism, players, runs=800, confidence=CONFIDENCE)
+        report = audit_stream(mechanism, players, runs=3000, confidence=CONFIDENCE)
         assert report.violated == (paid is not None), report
 
 
