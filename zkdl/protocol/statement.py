@@ -9,11 +9,10 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import cached_property
 
-import numpy as np
-
 from zkdl.errors import InputError
 from zkdl.protocol import bounds, statement_json
 from zkdl.protocol.channel import POINT_BYTES
+from zkdl.protocol.fields import between, encode, natural
 from zkdl.protocol.files import write_whole
 from zkdl.protocol.layout import MAX_ROW_BITS, MIN_ROW_BITS, weight_stack
 from zkdl.protocol.settings import Settings, as_learning_rate
@@ -96,10 +95,10 @@ class Statement:
     def __post_init__(self) -> None:
         if not isinstance(self.widths, Sequence) or isinstance(self.widths, (str, bytes)):
             raise InputError(f"widths must be a sequence of integers, got {self.widths!r}")
-        object.__setattr__(self, "widths", tuple(_natural("widths", width) for width in self.widths))
+        object.__setattr__(self, "widths", tuple(natural("widths", width) for width in self.widths))
         for name in _NATURALS:
             if name != "initial_seed" or self.initial_seed is not None:
-                object.__setattr__(self, name, _natural(name, getattr(self, name)))
+                object.__setattr__(self, name, natural(name, getattr(self, name)))
         kinds = {"bias": bool, "settings": Settings, "data_ranges": str, "loss": str, "backend": str}
         for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
@@ -144,19 +143,19 @@ class Statement:
         if not 1 <= self.num_layers <= _MAX_LAYERS:
             raise InputError(f"widths must name 2 to {_MAX_LAYERS + 1} layers, got {len(self.widths)}")
         for width in self.widths:
-            _between("widths", width, 1, _MAX_WIDTH)
-        _between("seed", self.seed, 0, (1 << 63) - 1)
+            between("widths", width, 1, _MAX_WIDTH)
+        between("seed", self.seed, 0, (1 << 63) - 1)
         if self.initial_seed is not None:
-            _between("initial_seed", self.initial_seed, 0, (1 << 63) - 1)
+            between("initial_seed", self.initial_seed, 0, (1 << 63) - 1)
         elif not self.initial_commitment:
             raise InputError("initial_seed is None: then initial_commitment must hold the initial weights")
         if self.data_ranges not in DATA_RANGES:
             raise InputError(f"data_ranges must be one of {DATA_RANGES}, got {self.data_ranges!r}")
-        _between("records", self.records, 1, _MAX_SAMPLES)
-        _between("batch_size", self.batch_size, 1, self.records)
-        _between("steps", self.steps, 1, _MAX_SAMPLES // self.batch_size)
-        _between("first_step", self.first_step, 0, (1 << 63) - 1 - self.steps)
-        _between("row_bits", self.row_bits, MIN_ROW_BITS, MAX_ROW_BITS)
+        between("records", self.records, 1, _MAX_SAMPLES)
+        between("batch_size", self.batch_size, 1, self.records)
+        between("steps", self.steps, 1, _MAX_SAMPLES // self.batch_size)
+        between("first_step", self.first_step, 0, (1 << 63) - 1 - self.steps)
+        between("row_bits", self.row_bits, MIN_ROW_BITS, MAX_ROW_BITS)
         if self.widths[0] + self.widths[-1] > 1 << self.row_bits:
             raise InputError(
                 f"row_bits must let one record of {self.widths[0] + self.widths[-1]} numbers fit in a row, "
@@ -217,16 +216,16 @@ class Statement:
         Integers are little-endian without leading zeros, text is UTF-8, the order is that of the fields.
         """
         rate = self.learning_rate
-        parts: list[bytes] = [_DOMAIN, _encode(self.version)]
+        parts: list[bytes] = [_DOMAIN, encode(self.version)]
         parts += [self.backend.encode(), self.loss.encode()]
-        parts += [_encode(len(self.widths)), *map(_encode, self.widths), _encode(int(self.bias))]
-        parts += [_encode(value) for value in self.settings.as_dict().values()]
-        parts += [_encode(self.batch_size), _encode(self.steps)]
-        parts += [_encode(rate.numerator), _encode(rate.denominator)]
+        parts += [encode(len(self.widths)), *map(encode, self.widths), encode(int(self.bias))]
+        parts += [encode(value) for value in self.settings.as_dict().values()]
+        parts += [encode(self.batch_size), encode(self.steps)]
+        parts += [encode(rate.numerator), encode(rate.denominator)]
         base = () if self.initial_seed is None else (self.initial_seed,)
-        parts += [_encode(value) for value in (self.seed, len(base), *base, self.records, self.row_bits)]
-        parts += [self.data_commitment, self.final_commitment, _encode(self.first_step)]
-        parts += [self.initial_commitment, _encode(self.initial_limit), self.data_ranges.encode()]
+        parts += [encode(value) for value in (self.seed, len(base), *base, self.records, self.row_bits)]
+        parts += [self.data_commitment, self.final_commitment, encode(self.first_step)]
+        parts += [self.initial_commitment, encode(self.initial_limit), self.data_ranges.encode()]
         return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
 
     def digest(self) -> bytes:
@@ -259,18 +258,3 @@ class Statement:
             OSError: The file cannot be read.
         """
         return cls.from_json(statement_json.read_limited(path))
-
-
-def _natural(name: str, value: object) -> int:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < 0:
-        raise InputError(f"{name} must be a non-negative integer, got {value!r}")
-    return int(value)
-
-
-def _between(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise InputError(f"{name} must be between {low} and {high}, got {value}")
-
-
-def _encode(value: int) -> bytes:
-    return value.to_bytes((value.bit_length() + 7) // 8, "little")

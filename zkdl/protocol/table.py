@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from zkdl.errors import InputError, Reason
 from zkdl.protocol import table_json
 from zkdl.protocol.channel import POINT_BYTES
+from zkdl.protocol.fields import between, encode, natural
 from zkdl.protocol.files import write_whole
 from zkdl.protocol.layout import MIN_ROW_BITS, Stack, log2_ceil
 from zkdl.protocol.publics import Point
 
-__all__ = ["CHUNK_VARS", "MAX_LIMB_BITS", "Chunk", "Table", "between", "limb_widths", "natural"]
+__all__ = ["CHUNK_VARS", "MAX_LIMB_BITS", "Chunk", "Table", "limb_widths"]
 
 VERSION = 1
 BACKEND = "bls12-381/hyrax"
@@ -211,9 +212,9 @@ class Table:
         parts: list[bytes] = [_DOMAIN, self.kind.encode()]
         for _, value in self._values():
             if isinstance(value, tuple):
-                parts += [_encode(len(value)), *map(_encode, value)]
+                parts += [encode(len(value)), *map(encode, value)]
             elif isinstance(value, (int, bool)):
-                parts.append(_encode(int(value)))
+                parts.append(encode(int(value)))
             else:
                 parts.append(value.encode() if isinstance(value, str) else value)
         return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
@@ -241,20 +242,3 @@ class Table:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `to_json` to a file, whole or not at all."""
         write_whole(path, self.to_json().encode())
-
-
-def natural(name: str, value: object) -> int:
-    """A field as a non-negative integer."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < 0:
-        raise InputError(f"{name} must be a non-negative integer, got {value!r}")
-    return int(value)
-
-
-def between(name: str, value: int, low: int, high: int) -> None:
-    """Refuse a field outside [low, high]."""
-    if not low <= value <= high:
-        raise InputError(f"{name} must be between {low} and {high}, got {value}")
-
-
-def _encode(value: int) -> bytes:
-    return value.to_bytes((value.bit_length() + 7) // 8, "little")

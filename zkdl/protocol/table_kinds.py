@@ -14,9 +14,10 @@ from zkdl import arithmetic as za
 from zkdl.errors import InputError, Reason
 from zkdl.protocol import table_json
 from zkdl.protocol.channel import POINT_BYTES
+from zkdl.protocol.fields import between, natural
 from zkdl.protocol.layout import MAX_ROW_BITS, MIN_ROW_BITS, Stack, log2_ceil, weight_stack
 from zkdl.protocol.publics import Point, prefix
-from zkdl.protocol.table import BACKEND, VERSION, Chunk, Table, between, natural
+from zkdl.protocol.table import BACKEND, VERSION, Chunk, Table
 from zkdl.protocol.transcript import FR_MODULUS as R
 
 __all__ = ["DataTable", "WeightTable", "parse_table", "read_table"]

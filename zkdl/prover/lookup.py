@@ -63,6 +63,24 @@ class FractionTrees:
         return self._rounds.values(tree)
 
 
+class TreeWork:
+    """What the trees of `zkdl.protocol.fraction_trees` ask of a prover, for the group at hand."""
+
+    _trees: FractionTrees | None = None
+
+    def lookup_roots(self) -> list[int]:
+        assert self._trees is not None
+        return self._trees.roots()
+
+    def lookup_rounds(self, layer: int, point: list[int], coefs: dict[str, tuple[int, int]]) -> LayerRounds:
+        assert self._trees is not None
+        return self._trees.rounds(layer, point, coefs)
+
+    def lookup_values(self, tree: str) -> list[int]:
+        assert self._trees is not None
+        return self._trees.values(tree)
+
+
 class _Tree:
     """One tree's share of a layer, scale (u q1 + p1 q0) with u = p0 + factor q0, in the place of p0 and q.
 

@@ -20,7 +20,7 @@ from zkdl.protocol.transcript import FR_MODULUS as R
 from zkdl.protocol.transcript import Transcript
 from zkdl.prover.channel import SecretRows
 from zkdl.prover.leaves import IntegerLeaves, Segment, denominators
-from zkdl.prover.lookup import FractionTrees, LayerRounds, Leaves, table_denominators
+from zkdl.prover.lookup import FractionTrees, Leaves, TreeWork, table_denominators
 from zkdl.prover.prove import TimedChannel
 from zkdl.prover.randomness import OSRandomness, Randomness
 from zkdl.prover.rounds import ProductRounds, product_rounds
@@ -35,7 +35,7 @@ Integers = NDArray[np.int64]
 _STRETCH_VARS = 11
 
 
-class TableProver:
+class TableProver(TreeWork):
     """Implements `zkdl.protocol.table_argument.TableWork` for integers in rows.
 
     Args:
@@ -47,7 +47,6 @@ class TableProver:
         self._table = table
         self._entries = entries
         self._counts = self._multiplicities()
-        self._trees: FractionTrees | None = None
 
     def rows(self, chunk: Chunk) -> Integers:
         """The rows of a chunk, every column present."""
@@ -113,18 +112,6 @@ class TableProver:
         self._trees = FractionTrees(
             {TABLE: (self._counts, table_denominators(self._table.lookup, challenges))}
         )
-
-    def lookup_roots(self) -> list[int]:
-        assert self._trees is not None
-        return self._trees.roots()
-
-    def lookup_rounds(self, layer: int, point: list[int], coefs: dict[str, tuple[int, int]]) -> LayerRounds:
-        assert self._trees is not None
-        return self._trees.rounds(layer, point, coefs)
-
-    def lookup_values(self, tree: str) -> list[int]:
-        assert self._trees is not None
-        return self._trees.values(tree)
 
     def product_rounds(self, left: Sequence[int], right: Sequence[int]) -> ProductRounds:
         return product_rounds(left, right)

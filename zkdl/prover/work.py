@@ -14,7 +14,7 @@ from zkdl.protocol.opening import poly_vars
 from zkdl.protocol.points import LookupChallenges, MatmulPoints, ReluPoints, UpdatePoints
 from zkdl.protocol.zkrelu import place_point
 from zkdl.prover import matmul, update
-from zkdl.prover.lookup import FractionTrees, LayerRounds, run_leaves
+from zkdl.prover.lookup import FractionTrees, TreeWork, run_leaves
 from zkdl.prover.opening import OpeningRounds, opening_rounds
 from zkdl.prover.rounds import BooleanRounds, ProductRounds, Term, product_rounds
 from zkdl.prover.tensors import Tensors
@@ -23,7 +23,7 @@ Array = NDArray[np.uint64]
 Integers = NDArray[np.int64]
 
 
-class ProverWork:
+class ProverWork(TreeWork):
     """Implements `zkdl.protocol.work.Work` for one witness."""
 
     def __init__(self, instance: Instance, tensors: Tensors) -> None:
@@ -31,7 +31,6 @@ class ProverWork:
         self._tensors = tensors
         self._slices: matmul.Slices | None = None
         self._rounds: dict[str, ProductRounds] = {}
-        self._trees: FractionTrees | None = None
         self._opening: OpeningRounds | None = None
 
     def rows(self, poly: str) -> NDArray[np.integer]:
@@ -93,18 +92,6 @@ class ProverWork:
     def lookup_start(self, challenges: LookupChallenges) -> None:
         self._forget()
         self._trees = FractionTrees(run_leaves(self._instance, self._tensors, challenges))
-
-    def lookup_roots(self) -> list[int]:
-        assert self._trees is not None
-        return self._trees.roots()
-
-    def lookup_rounds(self, layer: int, point: list[int], coefs: dict[str, tuple[int, int]]) -> LayerRounds:
-        assert self._trees is not None
-        return self._trees.rounds(layer, point, coefs)
-
-    def lookup_values(self, tree: str) -> list[int]:
-        assert self._trees is not None
-        return self._trees.values(tree)
 
     def opening_rounds(
         self, entries: Sequence[tuple[int, Sequence[Part]]], polys: Sequence[str]
