@@ -9,9 +9,8 @@ import matplotlib
 from matplotlib import pyplot
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from benchmarks._proving_output import PHASES, slopes
+from benchmarks._proving_rows import PHASES, Row, slopes
 
-Row = dict[str, Any]
 _AXES = {
     "depth": ("hidden layers", lambda row: len(row["hidden"])),
     "width": ("width", lambda row: row["hidden"][0]),

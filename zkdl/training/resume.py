@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zkdl.errors import InputError
 from zkdl.protocol.statement import Statement
+from zkdl.training.finished import Run
 from zkdl.training.fit import Plan
 from zkdl.training.relation import check_shapes
 from zkdl.training.witness import Witness
-
-if TYPE_CHECKING:
-    from zkdl.training.run import Run
 
 __all__ = ["Handover", "continued"]
 

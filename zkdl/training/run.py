@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zkdl.errors import InputError
-from zkdl.protocol.files import write_together
 from zkdl.protocol.layout import choose_row_bits
 from zkdl.protocol.settings import Settings
 from zkdl.protocol.statement import POINT_BYTES, Statement
 from zkdl.training.committed import CommittedData, CommittedWeights
+from zkdl.training.finished import Run
 from zkdl.training.fit import Plan, Progress, run_plan
-from zkdl.training.history import History
 from zkdl.training.resume import Handover, continued
 from zkdl.training.starting import Records, from_committed, on_committed, records_of, settings_for
 from zkdl.training.witness import Witness
@@ -29,56 +26,6 @@ __all__ = ["Run", "draft", "train"]
 _DEFAULTS: dict[str, object] = {
     "hidden": (64, 64), "batch_size": 64, "learning_rate": "1/64", "seed": 1, "bias": True,
 }  # fmt: skip
-
-
-@dataclass
-class Run:
-    """A finished training run.
-
-    Attributes:
-        statement: Public; what a proof is about.
-        witness: Private; needed to prove, never to verify.
-        history: Loss and accuracy per step, beside a float64 twin.
-    """
-
-    statement: Statement
-    witness: Witness
-    history: History
-
-    def save(self, directory: str | os.PathLike[str]) -> None:
-        """Write ``statement.json``, ``witness.npz`` (mode 0600) and ``history.json`` to a directory.
-
-        A new directory appears complete or not at all. In an existing one, which may hold other files, each
-        of the three is replaced whole, the statement last and only after both others were written; a proof
-        of an earlier run that lies there then no longer verifies.
-
-        Raises:
-            InputError: ``directory`` is a file.
-            OSError: Something could not be written.
-        """
-        write_together(
-            directory,
-            {
-                "history.json": self.history.save,
-                "witness.npz": self.witness.save,
-                "statement.json": self.statement.save,
-            },
-        )
-
-    @classmethod
-    def load(cls, directory: str | os.PathLike[str]) -> Run:
-        """Read what `save` wrote.
-
-        Raises:
-            FormatError: One of the files is malformed.
-            OSError: One of the files cannot be read.
-        """
-        folder = Path(directory)
-        return cls(
-            Statement.load(folder / "statement.json"),
-            Witness.load(folder / "witness.npz"),
-            History.load(folder / "history.json"),
-        )
 
 
 def train(
