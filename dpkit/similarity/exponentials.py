@@ -18,8 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dpkit.grid import norm_squared_cap, pair_l1
-from dpkit.similarity.fourier import FourierMap
+from dpkit.similarity.fourier import FourierMap, PairedContributions
 
 __all__ = ["BASES", "ExponentialsMap", "exponential_sum"]
 
@@ -59,7 +58,7 @@ def _split(count: int, weights: list[float]) -> list[int]:
 
 
 @dataclass(frozen=True)
-class ExponentialsMap:
+class ExponentialsMap(PairedContributions):
     """The public map of a smooth kernel through a sum of exponentials; the fields are those of `FourierMap`.
 
     Args:
@@ -113,26 +112,6 @@ class ExponentialsMap:
     def shape(self) -> tuple[int, int]:
         """The shape of the sums: cosines and sines, term after term."""
         return 2, self.features
-
-    @property
-    def sensitivity_l1(self) -> int:
-        """Largest sum of |contributions| of one record, in grid units: m isqrt(2 * 4^P)."""
-        return self.features * pair_l1(self.grid_bits)
-
-    @property
-    def sensitivity_l2_squared(self) -> int:
-        """Largest sum of squared contributions of one record, in squared grid units: m 4^P."""
-        return self.features * norm_squared_cap(self.grid_bits)
-
-    @property
-    def replaced_l1(self) -> int:
-        """Largest l1 norm of a difference of two contributions."""
-        return 2 * self.sensitivity_l1
-
-    @property
-    def replaced_l2_squared(self) -> int:
-        """Largest squared l2 norm of a difference of two contributions."""
-        return 4 * self.sensitivity_l2_squared
 
     def _places(self) -> list[tuple[float, FourierMap, slice]]:
         start, found = 0, []

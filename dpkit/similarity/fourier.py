@@ -188,8 +188,35 @@ def frequency_words(values: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.fmod(steps, 2.0**PHASE_BITS).astype(np.int64) & np.int64((1 << PHASE_BITS) - 1)
 
 
+class PairedContributions:
+    """Bounds on what one record adds to m pairs (cosine, sine) on the grid 2^-P, whatever the frequencies."""
+
+    features: int
+    grid_bits: int
+
+    @property
+    def sensitivity_l1(self) -> int:
+        """Largest sum of |contributions| of one record, in grid units: m isqrt(2 * 4^P)."""
+        return self.features * pair_l1(self.grid_bits)
+
+    @property
+    def sensitivity_l2_squared(self) -> int:
+        """Largest sum of squared contributions of one record, in squared grid units: m 4^P."""
+        return self.features * norm_squared_cap(self.grid_bits)
+
+    @property
+    def replaced_l1(self) -> int:
+        """Largest l1 norm of a difference of two contributions: twice that of one."""
+        return 2 * self.sensitivity_l1
+
+    @property
+    def replaced_l2_squared(self) -> int:
+        """Largest squared l2 norm of a difference of two contributions, which may point apart."""
+        return 4 * self.sensitivity_l2_squared
+
+
 @dataclass(frozen=True)
-class FourierMap:
+class FourierMap(PairedContributions):
     """The public map of one structure: kernel, bandwidth and the m frequencies that a public seed fixes.
 
     Args:
@@ -246,26 +273,6 @@ class FourierMap:
     def table(self) -> NDArray[np.int32]:
         """The public cosine table of this grid."""
         return cosine_table(self.grid_bits)
-
-    @property
-    def sensitivity_l1(self) -> int:
-        """Largest sum of |contributions| of one record, in grid units: m isqrt(2 * 4^P)."""
-        return self.features * pair_l1(self.grid_bits)
-
-    @property
-    def sensitivity_l2_squared(self) -> int:
-        """Largest sum of squared contributions of one record, in squared grid units: m 4^P."""
-        return self.features * norm_squared_cap(self.grid_bits)
-
-    @property
-    def replaced_l1(self) -> int:
-        """Largest l1 norm of a difference of two contributions: twice that of one."""
-        return 2 * self.sensitivity_l1
-
-    @property
-    def replaced_l2_squared(self) -> int:
-        """Largest squared l2 norm of a difference of two contributions, which may point apart."""
-        return 4 * self.sensitivity_l2_squared
 
     def integers(self, points: NDArray[np.generic], clip: bool) -> NDArray[np.int64]:
         """Return x_int = round(2^16 x/h), saturated to 2^46 in magnitude, (rows, d) int64.
