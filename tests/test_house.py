@@ -18,6 +18,7 @@ FLOORS = {
     "dpkit": {
         "errors": 0,
         "_version": 0,
+        "_arrays": 1,
         "_curves": 1,
         "_page": 0,
         "accounting": 1,

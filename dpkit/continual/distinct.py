@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dpkit._arrays import on_host
 from dpkit.continual import choose
 from dpkit.continual.blt import LIMIT
 from dpkit.continual.design import Design, Engine, Release
@@ -114,7 +115,7 @@ class DistinctCount(Stream):
 
     def steps(self, items: Iterable[object], changes: ArrayLike | None = None) -> NDArray[np.float64]:
         """Take many elements, and as many changes (default: all 1); return the noisy number after each."""
-        keys = [_key(item) for item in items]
+        keys = [_key(item) for item in on_host(items)]
         signs = [1] * len(keys) if changes is None else self._changes(changes, len(keys))
         with self._lock:
             self._enter(len(keys))
@@ -125,7 +126,7 @@ class DistinctCount(Stream):
         return values
 
     def _changes(self, changes: ArrayLike, n: int) -> list[int]:
-        signs = np.asarray(changes)
+        signs = np.asarray(on_host(changes))
         low = 0 if self.flips is None else -1
         whole = signs.dtype.kind in "iu" or not signs.size
         if not whole or signs.shape != (n,) or (n and (signs.min() < low or signs.max() > 1)):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dpkit._arrays import on_host
 from dpkit.continual import choose
 from dpkit.continual.bank import BankedStream
 from dpkit.continual.blt import LIMIT
@@ -114,7 +115,7 @@ class Histogram(BankedStream):
 
     @staticmethod
     def _places(categories: ArrayLike) -> NDArray[Any]:
-        places = np.asarray(categories)
+        places = np.asarray(on_host(categories))
         if places.ndim != 1 or (places.dtype.kind not in "iu" and places.size):
             raise ArgumentError(
                 f"categories must be a one-dimensional integer array, got shape {places.shape} and dtype "

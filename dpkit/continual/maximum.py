@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dpkit._arrays import on_host
 from dpkit.continual.bank import Bank, LeadBank
 from dpkit.continual.blt import LIMIT
 from dpkit.continual.design import Design
@@ -185,6 +186,7 @@ class _RowStream(Stream):
         return out.astype(np.float64)
 
     def _bits(self, rows: ArrayLike, axes: int) -> NDArray[np.int64]:
+        rows = on_host(rows)
         try:
             values = np.asarray(rows)
         except (ValueError, TypeError):

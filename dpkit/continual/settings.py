@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpkit._arrays import on_host
 from dpkit.continual.kernels import grid_units
 from dpkit.errors import ArgumentError
 from dpkit.grid import round_up
@@ -151,6 +152,7 @@ class Domain:
 
     def array_units(self, xs: object) -> NDArray[np.int64]:
         """Return a one-dimensional array of elements on the grid, equal to `units` one by one."""
+        xs = on_host(xs)
         try:
             values = np.asarray(xs)
         except (ValueError, TypeError):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dpkit._arrays import on_host
 from dpkit.continual import choose
 from dpkit.continual.bank import BankedStream
 from dpkit.continual.blt import LIMIT
@@ -144,6 +145,7 @@ class VectorCounter(BankedStream):
         return self._take_all(len(units), lambda j: np.ascontiguousarray(units[:, j]))
 
     def _units(self, vectors: ArrayLike, axes: int) -> NDArray[np.int64]:
+        vectors = on_host(vectors)
         try:
             values = np.asarray(vectors)
         except (ValueError, TypeError):

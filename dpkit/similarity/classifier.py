@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dpkit._arrays import on_host
 from dpkit.errors import ArgumentError
 from dpkit.guarantee import ZCDP, Guarantee, PureDP
 from dpkit.similarity.calibration import GAUSSIAN, Calibration
@@ -130,7 +131,7 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
             X: (n, d) private records, real; NaN counts as 0, infinities clip.
             y: (n,) private labels.
         """
-        rows, labels = validate_data(self, X, y, ensure_all_finite=False, dtype=np.float64)
+        rows, labels = validate_data(self, on_host(X), on_host(y), ensure_all_finite=False, dtype=np.float64)
         check_classification_targets(labels)
         self.classes_ = np.unique(labels if self.classes is None else np.asarray(self.classes))
         if self.classes_.size == 0:
@@ -298,7 +299,9 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
 
     def _scores(self, X: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self)
-        rows = self._scaled(validate_data(self, X, reset=False, ensure_all_finite=False, dtype=np.float64))
+        rows = self._scaled(
+            validate_data(self, on_host(X), reset=False, ensure_all_finite=False, dtype=np.float64)
+        )
         first = self.releases_[0]
         if isinstance(first, KDE):
             return self._kernel_scores(rows)

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpkit._arrays import on_host
 from dpkit.errors import ArgumentError, DpkitError
 from dpkit.similarity.fourier import COORDINATE_BITS, COORDINATE_LIMIT, FourierMap
 from dpkit.similarity.sums import INDEX_BITS, PHASE_BITS
 
-__all__ = ["BACKENDS", "MAX_COLUMNS", "add_on", "answer_on", "array_module", "check_backend", "on_host"]
+__all__ = ["BACKENDS", "MAX_COLUMNS", "add_on", "answer_on", "array_module", "check_backend"]
 
 BACKENDS = ("cpu", "gpu")
 MAX_COLUMNS = 1 << 16
@@ -54,11 +55,6 @@ def check_backend(backend: object) -> str:
     if backend == "gpu":
         array_module()
     return backend
-
-
-def on_host(points: Any) -> Any:
-    """Return an array of a device as a NumPy array; anything else as it is."""
-    return points.get() if hasattr(points, "__cuda_array_interface__") and hasattr(points, "get") else points
 
 
 def _integers(xp: Any, points: Any, features: FourierMap, clip: bool) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dpkit._arrays import on_host
 from dpkit.errors import FormatError
 from dpkit.guarantee import Guarantee
 from dpkit.release import Sealed, read_file, seal, unseal, write_atomically
@@ -70,9 +71,10 @@ class DistanceSum(Queryable):
     (in closed form) and for `l2` the projection; not truncation, which the automatic depth keeps below it.
 
     Args:
-        X: (n, d) private records, real. Content never raises: coordinates are clipped to the bounds, NaN
-            becomes the middle; with `radius`, records outside the ball move to its surface along the ray from
-            the centre, NaN coordinates become the centre's, infinite ones count as 2^30 radii.
+        X: (n, d) private records, real; arrays of CuPy are copied to the processor, a piece at a time, here
+            and in queries. Content never raises: coordinates are clipped to the bounds, NaN becomes the
+            middle; with `radius`, records outside the ball move to its surface along the ray from the centre,
+            NaN coordinates become the centre's, infinite ones count as 2^30 radii.
         metric: `l1`, `l2`, `sqeuclidean` or `lp`.
         epsilon: privacy budget, positive.
         delta: 0 for pure epsilon-DP, above 0 for the Gaussian mechanism, calibrated through zCDP.
@@ -229,6 +231,7 @@ class DistanceSum(Queryable):
         return {**self._settings.to_public(), "noise": self._origin}
 
     def _answer(self, queries: NDArray[Any], normalized: bool, return_std: bool) -> Answers:
+        queries = on_host(queries)
         values = self._reader.values(queries)
         count, spread = self._reader.count()
         count = max(count, 1.0)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpkit._arrays import on_host, pieces
 from dpkit.errors import ArgumentError, FormatError, MissingBoundsError
 from dpkit.guarantee import Guarantee, guarantee_from_dict
 from dpkit.noise import NoiseSource
@@ -103,7 +104,9 @@ class Domain:
         if not 1e-150 < size < 1e150:
             raise ArgumentError(f"radius must lie between 1e-150 and 1e150, got {size!r}")
         try:
-            middle = np.broadcast_to(np.asarray(0.0 if center is None else center, float), (columns,))
+            middle = np.broadcast_to(
+                np.asarray(0.0 if center is None else on_host(center), float), (columns,)
+            )
         except (TypeError, ValueError):
             raise ArgumentError(f"center must be a number or an array of length d = {columns}") from None
         if not np.isfinite(middle).all():
@@ -247,7 +250,8 @@ class DistanceSettings:
 
     def add(self, sums: NDArray[np.uint64], records: NDArray[Any]) -> None:
         """Add records to the sums, modulo 2^64, in place."""
-        self.map.add(sums, records)
+        for part in pieces(records):
+            self.map.add(sums, on_host(part))
 
     def noisy(
         self, sums: NDArray[np.uint64], count: int, source: NoiseSource

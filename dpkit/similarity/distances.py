@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dpkit._arrays import on_host
 from dpkit.errors import ArgumentError
 from dpkit.similarity.inputs import check_points, check_positive
 
@@ -53,7 +54,7 @@ def distance_sum(
     """
     name, power = check_metric(metric, p)
     records = check_points(X, "X")
-    queries = check_points(Y, "Y").astype(np.float64)
+    queries = on_host(check_points(Y, "Y")).astype(np.float64)
     if records.shape[1] != queries.shape[1]:
         raise ArgumentError(
             f"Y must have as many columns as X: expected {records.shape[1]}, got {queries.shape[1]}"
@@ -61,7 +62,7 @@ def distance_sum(
     sums = np.zeros(len(queries))
     rows = max(1, _BLOCK_FLOATS // records.shape[1])
     for start in range(0, len(records), rows):
-        block = records[start : start + rows].astype(np.float64)
+        block = on_host(records[start : start + rows]).astype(np.float64)
         for i, y in enumerate(queries):
             gaps = np.abs(block - y)
             if name in ("l1", "lp"):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dpkit._arrays import check_readable, on_device, on_host
 from dpkit.errors import ArgumentError
 
 __all__ = [
@@ -31,17 +32,20 @@ def check_points(points: ArrayLike, name: str, columns: int | None = None) -> ND
     """Return `points` as a two-dimensional array of real numbers, not copied where it is one already.
 
     Args:
-        points: anything NumPy reads as a (rows, d) array of booleans, integers or floats, d at least 1.
+        points: anything NumPy reads as a (rows, d) array of booleans, integers or floats, d at least 1, or
+            an array of CuPy.
         name: the argument's name, for messages.
         columns: the d that is required, if it is known.
 
     Raises:
-        ArgumentError: wrong number of axes, no columns, wrong d, or a dtype that is not real.
+        ArgumentError: wrong number of axes, no columns, wrong d, a dtype that is not real, or an array on a
+            device that is not CuPy's.
     """
     array: Any
+    check_readable(points, name)
     try:
         # An array of a device stays there until somebody knows whether it is needed here.
-        array = points if hasattr(points, "__cuda_array_interface__") else np.asarray(points)
+        array = points if on_device(points) else np.asarray(points)
     except (ValueError, TypeError):
         raise ArgumentError(
             f"{name} must be a rectangular (rows, d) array of real numbers, got a ragged one"
@@ -133,7 +137,9 @@ def check_bounds(bounds: object, columns: int) -> tuple[NDArray[np.float64], NDA
         return None
     try:
         pair: list[Any] = list(bounds)  # type: ignore[call-overload]
-        ends = [np.array(np.broadcast_to(np.asarray(end, dtype=np.float64), (columns,))) for end in pair]
+        ends = [
+            np.array(np.broadcast_to(np.asarray(on_host(end), dtype=np.float64), (columns,))) for end in pair
+        ]
         if len(ends) != 2:
             raise ValueError
     except (TypeError, ValueError):

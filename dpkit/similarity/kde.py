@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dpkit._arrays import on_host
 from dpkit.errors import FormatError
 from dpkit.guarantee import Guarantee
 from dpkit.release import Sealed, read_file, seal, unseal, write_atomically
 from dpkit.similarity.builder import Builder
-from dpkit.similarity.device import on_host
 from dpkit.similarity.inputs import check_neighbours, check_points
 from dpkit.similarity.queries import Answers, Queryable
 from dpkit.similarity.settings import KDESettings

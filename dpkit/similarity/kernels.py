@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dpkit._arrays import on_host
 from dpkit.errors import ArgumentError
 from dpkit.similarity.inputs import check_kernel, check_points, check_positive
 
@@ -91,7 +92,7 @@ def kernel_sum(
     """
     chosen = KERNELS[check_kernel(kernel, tuple(KERNELS))]
     records = check_points(X, "X")
-    queries = check_points(Y, "Y").astype(np.float64)
+    queries = on_host(check_points(Y, "Y")).astype(np.float64)
     if records.shape[1] != queries.shape[1]:
         raise ArgumentError(
             f"Y must have as many columns as X: expected {records.shape[1]}, got {queries.shape[1]}"
@@ -100,7 +101,7 @@ def kernel_sum(
     sums = np.zeros(len(queries))
     rows = max(1, _BLOCK_FLOATS // max(1, records.shape[1]))
     for start in range(0, len(records), rows):
-        block = records[start : start + rows].astype(np.float64)
+        block = on_host(records[start : start + rows]).astype(np.float64)
         for i, y in enumerate(queries):
             sums[i] += chosen.profile(_distances((block - y) / h, chosen.distance)).sum()
     return sums

@@ -5,6 +5,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dpkit._arrays import pieces
 from dpkit.similarity.inputs import check_points
 
 __all__ = ["Answers", "Queryable"]
@@ -37,7 +38,7 @@ class Queryable:
         with missing or infinite coordinates, or outside a domain, is in the class's text.
 
         Args:
-            Y: (m, d) real queries; public.
+            Y: (m, d) real queries, of NumPy or CuPy; public.
             normalized: divide by the released count, floored at 1.
             return_std: also return standard errors.
 
@@ -50,7 +51,13 @@ class Queryable:
 
         *Privacy*: post-processing; costs nothing, however often it is called.
         """
-        return self._answer(check_points(Y, "Y", self.d), normalized, return_std)
+        parts = [self._answer(part, normalized, return_std) for part in pieces(check_points(Y, "Y", self.d))]
+        if len(parts) == 1:
+            return parts[0]
+        if not return_std:
+            return np.concatenate(parts)
+        values, errors = zip(*parts, strict=True)
+        return np.concatenate(values), np.concatenate(errors)
 
     def _answer(self, queries: NDArray[Any], normalized: bool, return_std: bool) -> Answers:
         raise NotImplementedError

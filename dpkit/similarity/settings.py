@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpkit._arrays import on_host, pieces
 from dpkit.errors import ArgumentError, FormatError
 from dpkit.guarantee import Guarantee, guarantee_from_dict
 from dpkit.noise import NoiseSource
 from dpkit.similarity.calibration import Calibration, add_noise, calibrate
-from dpkit.similarity.device import add_on, answer_on, array_module, check_backend, on_host
+from dpkit.similarity.device import add_on, answer_on, array_module, check_backend
 from dpkit.similarity.exponentials import ExponentialsMap
 from dpkit.similarity.fourier import FourierMap
 from dpkit.similarity.hashing import HASHED, HashMap
@@ -189,16 +190,16 @@ class KDESettings:
         if self.front is None:
             self._add(sums, records)
             return
-        records = on_host(records)
         rows = max(64, _CHUNK_NUMBERS // self.columns)
         for start in range(0, len(records), rows):
-            self._add(sums, self.front.apply(records[start : start + rows], clip=True))
+            self._add(sums, self.front.apply(on_host(records[start : start + rows]), clip=True))
 
     def _add(self, sums: NDArray[np.uint64], records: NDArray[Any]) -> None:
         if self.backend == "gpu" and isinstance(self.features, FourierMap):
             add_on(array_module(), sums, records, self.features)
         else:
-            self.features.add(sums, on_host(records))
+            for part in pieces(records):
+                self.features.add(sums, on_host(part))
 
     def moments(
         self, noisy: NDArray[np.int64], queries: NDArray[Any], count: int
