@@ -18,6 +18,29 @@ import typer
 from numpy.typing import NDArray
 
 import dpkit
+from dpkit._options import (
+    Backend,
+    Center,
+    Data,
+    Delta,
+    Epsilon,
+    ExpectedRecords,
+    High,
+    Json,
+    Low,
+    Neighbours,
+    Normalized,
+    Out,
+    OutAnswers,
+    PublicSeed,
+    Queries,
+    Radius,
+    Release,
+    Std,
+    read_bounds,
+    read_numbers,
+    read_reduction,
+)  # fmt: skip
 from dpkit.continual.cli import counter_app
 from dpkit.errors import ArgumentError, DpkitError
 from dpkit.release import write_atomically
@@ -115,25 +138,31 @@ def _chunks(rows: int, what: str) -> Iterator[slice]:
 
 @kde_app.command("build")
 def _kde_build(
-    data: Annotated[Path, typer.Argument(metavar="DATA.npy", help="Private records, a (n, d) array.")],
-    out: Annotated[Path, typer.Option(help="Where the release goes.")],
-    kernel: Annotated[str, typer.Option(help="gaussian, exponential, laplacian, cauchy, ...")] = "gaussian",
+    data: Data,
+    out: Out,
+    kernel: Annotated[
+        str, typer.Option(help="gaussian, exponential, laplacian, cauchy, inverse_l2 or inverse_l1.")
+    ] = "gaussian",
     bandwidth: Annotated[float, typer.Option(help="Kernel width h, in the units of the data.")] = 1.0,
-    epsilon: Annotated[float, typer.Option(help="Privacy budget.")] = 1.0,
-    delta: Annotated[float, typer.Option(help="0 for pure epsilon-DP.")] = 0.0,
-    neighbours: Annotated[str, typer.Option(help="add-remove or replace.")] = "add-remove",
+    epsilon: Epsilon = 1.0,
+    delta: Delta = 0.0,
+    neighbours: Neighbours = "add-remove",
+    low: Low = None,
+    high: High = None,
+    radius: Radius = None,
     features: Annotated[int | None, typer.Option(help="Number of frequencies; default: sized.")] = None,
-    expected_records: Annotated[int | None, typer.Option(help="A public guess of n, for sizing.")] = None,
-    public_seed: Annotated[int, typer.Option(help="Seed of the public feature map.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was built as JSON.")] = False,
+    structure: Annotated[str, typer.Option(help="auto, fourier, hash or exponentials.")] = "auto",
+    reduce: Annotated[
+        str | None, typer.Option(metavar="INTEGER|auto", help="Coordinates after a reduction in front.")
+    ] = None,
+    expected_records: ExpectedRecords = None,
+    public_seed: PublicSeed = 0,
+    backend: Backend = "cpu",
+    as_json: Json = False,
 ) -> None:
     """Build a private kernel sum from DATA.npy and write the sealed release."""
     with _reporting():
-        records = _load_points(data, "records")
-        if records.ndim != 2:
-            raise ArgumentError(f"{data}: expected a (n, d) array, got {records.ndim} axes")
-        if expected_records is None and neighbours == "replace":
-            expected_records = len(records)
+        records = _load_records(data)
         builder = dpkit.KDE.builder(
             d=records.shape[1],
             kernel=kernel,
@@ -141,57 +170,73 @@ def _kde_build(
             epsilon=epsilon,
             delta=delta,
             neighbours=neighbours,
+            bounds=read_bounds(low, high),
             features=features,
             public_seed=public_seed,
-            expected_records=expected_records,
+            expected_records=_guess(expected_records, neighbours, records),
+            structure=structure,
+            reduce=read_reduction(reduce),
+            radius=radius,
+            backend=backend,
         )
         _finish(builder, records, out, as_json)
 
 
 @distance_app.command("build")
 def _distance_build(
-    data: Annotated[Path, typer.Argument(metavar="DATA.npy", help="Private records, a (n, d) array.")],
-    out: Annotated[Path, typer.Option(help="Where the release goes.")],
+    data: Data,
+    out: Out,
     metric: Annotated[str, typer.Option(help="l1, l2, sqeuclidean or lp.")] = "l1",
-    epsilon: Annotated[float, typer.Option(help="Privacy budget.")] = 1.0,
-    delta: Annotated[float, typer.Option(help="0 for pure epsilon-DP.")] = 0.0,
-    neighbours: Annotated[str, typer.Option(help="add-remove or replace.")] = "add-remove",
-    low: Annotated[float | None, typer.Option(help="Public lower bound of every column.")] = None,
-    high: Annotated[float | None, typer.Option(help="Public upper bound of every column.")] = None,
-    radius: Annotated[float | None, typer.Option(help="Or a public ball about 0 (l2, sqeuclidean).")] = None,
+    epsilon: Epsilon = 1.0,
+    delta: Delta = 0.0,
+    neighbours: Neighbours = "add-remove",
+    low: Low = None,
+    high: High = None,
+    radius: Radius = None,
+    center: Center = None,
     p: Annotated[float | None, typer.Option(help="Power of lp: the sum of |x_i - y_i|^p.")] = None,
     structure: Annotated[str, typer.Option(help="hat, tree or two-tree (l1).")] = "hat",
     features: Annotated[int | None, typer.Option(help="Number of projections (l2); default: sized.")] = None,
     depth: Annotated[int | None, typer.Option(help="Levels of the structure; default: sized.")] = None,
-    expected_records: Annotated[int | None, typer.Option(help="A public guess of n, for sizing.")] = None,
-    public_seed: Annotated[int, typer.Option(help="Seed of the public projections.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was built as JSON.")] = False,
+    alpha: Annotated[float, typer.Option(help="Growth of the annuli of tree.")] = 0.3,
+    expected_records: ExpectedRecords = None,
+    public_seed: PublicSeed = 0,
+    as_json: Json = False,
 ) -> None:
     """Build a private sum of distances from DATA.npy and write the sealed release."""
     with _reporting():
-        records = _load_points(data, "records")
-        if records.ndim != 2:
-            raise ArgumentError(f"{data}: expected a (n, d) array, got {records.ndim} axes")
-        if (low is None) != (high is None):
-            raise ArgumentError("--low and --high go together: give both ends of the public bounds")
-        if expected_records is None and neighbours == "replace":
-            expected_records = len(records)
+        records = _load_records(data)
         builder = dpkit.DistanceSum.builder(
             d=records.shape[1],
             metric=metric,
             epsilon=epsilon,
             delta=delta,
             neighbours=neighbours,
-            bounds=None if low is None else (low, high),
+            bounds=read_bounds(low, high),
             radius=radius,
+            center=read_numbers(center, "--center"),
             p=p,
             structure=structure,
             features=features,
             depth=depth,
+            alpha=alpha,
             public_seed=public_seed,
-            expected_records=expected_records,
+            expected_records=_guess(expected_records, neighbours, records),
         )
         _finish(builder, records, out, as_json)
+
+
+def _load_records(path: Path) -> NDArray[Any]:
+    """Map the records of a file into memory; their dtype is checked with the first chunk."""
+    records = _load_points(path, "records")
+    if records.ndim != 2:
+        raise ArgumentError(f"{path}: expected a (n, d) array, got {records.ndim} axes")
+    return records
+
+
+def _guess(expected: int | None, neighbours: str, records: NDArray[Any]) -> int | None:
+    """Return the public guess of n; where the number of records is public, that is it."""
+    return len(records) if expected is None and neighbours == "replace" else expected
 
 
 def _finish(builder: Any, records: NDArray[Any], out: Path, as_json: bool) -> None:
@@ -209,12 +254,12 @@ def _finish(builder: Any, records: NDArray[Any], out: Path, as_json: bool) -> No
 
 @kde_app.command("query")
 def _kde_query(
-    release: Annotated[Path, typer.Argument(metavar="KDE.dpk", help="A release from `kde build`.")],
-    queries: Annotated[Path, typer.Argument(metavar="QUERIES.npy", help="Queries, a (m, d) array.")],
-    out: Annotated[Path | None, typer.Option(help="Write answers to a .npy file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    normalized: Annotated[bool, typer.Option(help="Average similarity in place of the sum.")] = False,
-    std: Annotated[bool, typer.Option("--std", help="Add standard errors (second column).")] = False,
+    release: Release,
+    queries: Queries,
+    out: OutAnswers = None,
+    as_json: Json = False,
+    normalized: Normalized = False,
+    std: Std = False,
 ) -> None:
     """Answer the queries, one line each; queries cost no privacy."""
     _answer(dpkit.KDE, release, queries, out, as_json, normalized, std)
@@ -222,12 +267,12 @@ def _kde_query(
 
 @distance_app.command("query")
 def _distance_query(
-    release: Annotated[Path, typer.Argument(metavar="DIST.dpk", help="A release from `distance build`.")],
-    queries: Annotated[Path, typer.Argument(metavar="QUERIES.npy", help="Queries, a (m, d) array.")],
-    out: Annotated[Path | None, typer.Option(help="Write answers to a .npy file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    normalized: Annotated[bool, typer.Option(help="Average distance in place of the sum.")] = False,
-    std: Annotated[bool, typer.Option("--std", help="Add standard errors (second column).")] = False,
+    release: Release,
+    queries: Queries,
+    out: OutAnswers = None,
+    as_json: Json = False,
+    normalized: Normalized = False,
+    std: Std = False,
 ) -> None:
     """Answer the queries, one line each; queries cost no privacy."""
     _answer(dpkit.DistanceSum, release, queries, out, as_json, normalized, std)
@@ -264,12 +309,12 @@ def _answer(
 
 @app.command("inspect")
 def _inspect(
-    release: Annotated[Path, typer.Argument(metavar="RELEASE.dpk", help="A release file.")],
+    release: Release,
     html: Annotated[Path | None, typer.Option(help="Write a page for a browser to this file.")] = None,
     queries: Annotated[
         Path | None, typer.Option(help="With --html: queries (.npy) whose answers the page shows.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what a release promises and everything public inside it."""
     with _reporting():

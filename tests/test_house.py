@@ -21,6 +21,7 @@ FLOORS = {
         "_arrays": 1,
         "_curves": 1,
         "_page": 0,
+        "_options": 7,
         "accounting": 1,
         "grid": 1,
         "noise": 1,

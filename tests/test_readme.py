@@ -48,7 +48,7 @@ def test_every_sh_line_is_a_known_program():
 def test_command_and_its_options_exist(line):
     words = shlex.split(line)
     subcommands = [w for w in words[1:] if re.fullmatch(r"[a-z]+(-[a-z]+)*", w)]
-    depth = 2 if words[1] in ("kde", "counter") else 1
+    depth = 2 if words[1] in ("kde", "distance", "counter") else 1
     done = subprocess.run(
         [*program(words[0]), *subcommands[:depth], "--help"],
         capture_output=True,

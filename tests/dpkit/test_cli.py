@@ -1,6 +1,7 @@
 """The `dpkit` command: results, exit codes, and never a traceback."""
 
 import errno
+import inspect
 import json
 import os
 import subprocess
@@ -11,7 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 import dpkit
+from dpkit import cli
 from dpkit.cli import app
+from dpkit.similarity import device
 from dpkit.similarity.kde import KDEBuilder
 
 
@@ -88,6 +91,54 @@ def test_all_settings_reach_the_release(folder):
     assert shown["out"] == "kde.dpk"
 
 
+def built(*arguments):
+    done = run(*arguments, "data.npy", "--out", "it.dpk", "--json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_structures_domains_and_reductions_of_kernel_sums(folder):
+    hashed = ("kde", "build", "--kernel", "laplacian", "--structure")
+    assert built(*hashed, "hash")["structure"] == "hash"
+    assert "structure" not in built(*hashed, "fourier")
+    shown = built("kde", "build", "--low", "-1,-2,-3", "--high", "4")
+    assert shown["bounds"] == [[-1.0, -2.0, -3.0], [4.0, 4.0, 4.0]]
+    shown = built("kde", "build", "--radius", "2.5", "--reduce", "2")
+    assert (shown["radius"], shown["reduce"]) == (2.5, 2)
+    assert built("kde", "build", "--reduce", "auto").get("reduce") is None  # three columns: nothing to gain
+
+
+def test_a_ball_and_annuli_of_sums_of_distances(folder):
+    shown = built("distance", "build", "--metric", "sqeuclidean", "--radius", "2", "--center", "0,1,-1")
+    assert (shown["radius"], shown["center"]) == (2.0, [0.0, 1.0, -1.0])
+    tree = ("distance", "build", "--structure", "tree", "--depth", "3", "--low", "0", "--high", "1,1,2")
+    assert built(*tree, "--alpha", "0.5")["alpha"] == 0.5
+
+
+def test_the_backend_reaches_the_builder(folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(device, "array_module", lambda: asked.append("gpu") or np)
+    monkeypatch.setattr("dpkit.similarity.settings.array_module", lambda: asked.append("used") or np)
+    build("--backend", "gpu")
+    assert asked[0] == "gpu"
+    assert "used" in asked
+
+
+@pytest.mark.parametrize(
+    ("command", "structure"),
+    [(cli._kde_build, dpkit.KDE), (cli._distance_build, dpkit.DistanceSum)],
+)
+def test_flags_are_the_arguments_of_the_classes(command, structure):
+    """Same names, same defaults; X is a file, bounds are two flags."""
+    flags = {name: p.default for name, p in inspect.signature(command).parameters.items()}
+    arguments = {name: p.default for name, p in inspect.signature(structure).parameters.items()}
+    for name in ("data", "out", "as_json", "low", "high"):
+        flags.pop(name)
+    for name in ("X", "bounds"):
+        arguments.pop(name)
+    assert flags == arguments
+
+
 def test_sizes_come_from_public_inputs(folder):
     for extra, features in (
         (["--expected-records", "500"], 258),
@@ -131,6 +182,19 @@ def test_empty_data_and_no_queries(folder):
         ("kde build data.npy --neighbours friends --out x", "add-remove"),
         ("kde build data.npy --features 0 --out x", "features"),
         ("kde build data.npy --public-seed -1 --out x", "public_seed"),
+        ("kde build data.npy --structure tower --out x", "structure must be one of"),
+        ("kde build data.npy --structure hash --out x", "hash"),
+        ("kde build data.npy --reduce some --out x", "--reduce must be 'auto'"),
+        ("kde build data.npy --radius -1 --out x", "radius"),
+        ("kde build data.npy --radius 1 --low 0 --high 1 --out x", "bounds exclude radius"),
+        ("kde build data.npy --low 0 --out x", "--low and --high go together"),
+        ("kde build data.npy --low 0,a --high 1 --out x", "--low must be a number"),
+        ("kde build data.npy --low 0,1 --high 2 --out x", "length d = 3"),
+        ("kde build data.npy --low 1 --high 0 --out x", "low < high"),
+        ("kde build data.npy --backend tpu --out x", "cpu, gpu"),
+        ("kde build data.npy --backend gpu --kernel laplacian --structure hash --out x", "gpu"),
+        ("distance build data.npy --center 0 --low 0 --high 1 --out x", "center"),
+        ("distance build data.npy --metric l2 --radius 1 --center 0,? --out x", "--center must be"),
         ("kde build data.npy", "--out"),
         ("kde build data.npy --out absent/x", "absent: no such folder"),
         ("kde query kde.dpk wide.npy", "d = 3 columns, got 5"),
@@ -155,6 +219,8 @@ def test_usage_and_input_errors_exit_2(folder, arguments, words):
     assert done.exit_code == 2
     assert words in done.stderr or arguments == "kde"
     assert "Traceback" not in done.output
+    if done.stderr.startswith("dpkit: "):
+        assert done.stderr.count("\n") == 1
     assert not (folder / "x").exists()
 
 
