@@ -1,5 +1,6 @@
 """Exact discrete noise from operating-system entropy."""
 
+from dpkit.noise.radial import MAX_DIMENSION
 from dpkit.noise.scales import MAX_SCALE, rational_up, sqrt_up
 from dpkit.noise.sources import (
     NoiseSource,
@@ -9,9 +10,11 @@ from dpkit.noise.sources import (
     discrete_gaussian_vector,
     discrete_laplace,
     discrete_laplace_vector,
+    discrete_radial,
 )
 
 __all__ = [
+    "MAX_DIMENSION",
     "MAX_SCALE",
     "NoiseSource",
     "OSNoise",
@@ -20,6 +23,7 @@ __all__ = [
     "discrete_gaussian_vector",
     "discrete_laplace",
     "discrete_laplace_vector",
+    "discrete_radial",
     "rational_up",
     "sqrt_up",
 ]

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from dpkit.errors import ArgumentError
-from dpkit.noise import exact, kernels, scales
+from dpkit.noise import exact, kernels, radial, scales
 from dpkit.noise.keystream import CHUNK_WORDS, Keystream
+from dpkit.noise.radial_kernel import LENGTH_SLACK, radial_fill, root_table
 from dpkit.noise.tables import log_tables
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "discrete_gaussian_vector",
     "discrete_laplace",
     "discrete_laplace_vector",
+    "discrete_radial",
 ]
 
 Scale = Fraction | int | tuple[int, int]
@@ -135,6 +137,116 @@ class NoiseSource:
         self._gaussian(scales.gaussian_table(unique), index, 1, out)
         return out
 
+    def discrete_radial(self, scale: Scale, dimension: int, size: int | tuple[int, ...] = 1) -> np.ndarray:
+        """Draw integer vectors from the radial law P(z) proportional to exp(-|z|_2 / scale) on Z^k.
+
+        A coordinate has variance close to (k + 1) scale^2; coordinates are uncorrelated, not independent.
+
+        Args:
+            scale: b, a positive rational: Fraction, int, or (numerator, denominator); b sqrt(k) may be up to
+                `MAX_SCALE` = 2^44. Floats are refused.
+            dimension: k, up to `MAX_DIMENSION` = 1,024. A coordinate costs about sqrt(k) Laplace draws.
+            size: how many vectors, or the shape of an array of them.
+
+        Returns:
+            int64 array of shape (size, k), or (*size, k); wrapped modulo 2^64 as in `discrete_laplace`.
+
+        Raises:
+            ArgumentError: scale, dimension or size out of range or of the wrong type.
+
+        *Privacy*: added to an integer vector whose L2 sensitivity is D, scale D/epsilon gives pure
+        epsilon-DP. Blocks of a vector may get vectors of their own: the sum of their D_g / b_g counts.
+
+        Source: Hardt and Talwar (2010) for the law; the sampler and its proof are in docs/privacy.md.
+
+        >>> UnsafeSeededNoise(1).discrete_radial(Fraction(5, 2), 8, 3).shape
+        (3, 8)
+        """
+        if not isinstance(dimension, (int, np.integer)) or isinstance(dimension, bool):
+            raise ArgumentError(f"dimension must be an integer, got {dimension!r}")
+        k = int(dimension)
+        if not 1 <= k <= radial.MAX_DIMENSION:
+            raise ArgumentError(f"dimension must lie in 1..{radial.MAX_DIMENSION}, got {k}")
+        if size is None:
+            raise ArgumentError("size must be an integer >= 0 or a tuple of them, got None")
+        count = _count(size)
+        b = scales.as_rational("scale", scale, scales.MAX_SCALE)
+        if b * b * k > scales.MAX_SCALE**2:
+            raise ArgumentError(
+                f"scale * sqrt(dimension) must be at most {scales.MAX_SCALE}, got scale = {b} and "
+                f"dimension = {k}; change the grid so that it fits, or draw smaller blocks"
+            )
+        table = radial.radial_table(b, k)
+        out = np.empty((count, k), dtype=np.int64)
+        self._radial(table, out)
+        return out.reshape((*size, k)) if isinstance(size, tuple) else out
+
+    def _radial(
+        self,
+        table: radial.RadialTable,
+        out: np.ndarray,
+        laplace_slack: int = kernels.SLACK,
+        slack: int = LENGTH_SLACK,
+    ) -> None:
+        main, spare = self._streams()
+        state = np.zeros(3, dtype=np.int64)
+        room = 2 + table.dimension.bit_length()
+        highs, lows = np.zeros(room, dtype=np.uint64), np.zeros(room, dtype=np.uint64)
+        lengths = np.zeros(room, dtype=np.int64)
+        steps, rates = (table.back, table.place), (table.mantissa, table.exponent)
+        proposal = (table.proposal.mantissa[0], table.proposal.shift[0])
+        each = 2 * table.dimension * (2 + math.isqrt(table.dimension))
+        while state[0] < len(out):
+            words = main.ready((len(out) - int(state[0])) * each)
+            used, declined = radial_fill(
+                words,
+                out,
+                state,
+                highs,
+                lows,
+                lengths,
+                steps,
+                rates,
+                proposal,
+                laplace_slack,
+                slack,
+                log_tables(),
+                root_table(),
+            )
+            main.consume(used)
+            if declined:
+                self._radial_steps(table, out, state, highs, lows, lengths, int(words[used - 1]), main, spare)
+
+    @staticmethod
+    def _radial_steps(
+        table: radial.RadialTable,
+        out: np.ndarray,
+        state: np.ndarray,
+        highs: np.ndarray,
+        lows: np.ndarray,
+        lengths: np.ndarray,
+        first: int,
+        main: Keystream,
+        spare: exact.Word,
+    ) -> None:
+        """Take the step that the kernel left open, exactly, and hand its blocks back where they fit."""
+        row, step, depth = (int(x) for x in state)
+        trial = radial.RadialTrial(table)
+        trial.resume(step, [int(h) << 64 | int(w) for h, w in zip(highs[:depth], lows[:depth], strict=True)])
+        trial.values = out[row].tolist()
+        trial.advance(first, spare)
+        while trial.oversized and not trial.finished:
+            trial.advance(main.word(), spare)
+        out[row] = [exact.wrapped(z) for z in trial.values]
+        if trial.finished:
+            state[:] = row + 1, 0, 0
+            return
+        depth = len(trial.blocks)
+        state[:] = row, trial.step, depth
+        for i, (square, _) in enumerate(trial.blocks):
+            highs[i], lows[i] = square >> 64, square & (1 << 64) - 1
+        lengths[:depth] = trial.lengths()
+
     def _laplace(
         self,
         table: scales.LaplaceTable,
@@ -246,3 +358,4 @@ discrete_laplace = _SYSTEM.discrete_laplace
 discrete_laplace_vector = _SYSTEM.discrete_laplace_vector
 discrete_gaussian = _SYSTEM.discrete_gaussian
 discrete_gaussian_vector = _SYSTEM.discrete_gaussian_vector
+discrete_radial = _SYSTEM.discrete_radial
