@@ -1,12 +1,14 @@
 """What privacy costs: the error of private sums against epsilon, records, columns and size.
 
-    python -m benchmarks.tradeoff [--quick] [--out FILE] [--json] [--seeds 5]
+    python -m benchmarks.tradeoff [--quick] [--out FILE] [--json] [--seeds 2]
 
 Mixture: 20 centres N(0, I/d), records N(centre, I/(2d)); bandwidth 1; 400 fresh queries of the same law.
 Every error is the mean over queries and releases of |answer / exact - 1|, next to what the release itself
 predicts (`return_std`, its mean over the exact answer, times sqrt(2/pi): the mean size of a normal error).
-Baselines: the trees of counts of the literature, for l1 distances; the exact sum has error 0 and no privacy.
-Real data: diamonds, shuttle, digits (see `benchmarks._data`), medians over queries in place of means, as some
+Baselines: the two trees of counts of the literature, for l1 distances; single cosines with Laplace noise at
+the best of three sizes, hash counters with the right noise, and OpenDP's sums for squared distances (see
+`benchmarks._baselines`). The exact sum has error 0 and no privacy. Real data (see `benchmarks._data`):
+diamonds, shuttle, digits, flights, sentence embeddings; medians over queries in place of means, as some
 queries are far from all records. Data seeds are 0, 1, ...; noise comes from the operating system.
 """
 
@@ -14,11 +16,13 @@ import argparse
 import json
 import math
 import sys
+from functools import lru_cache
 
 import numpy as np
 
 import dpkit
-from benchmarks._data import MissingPackageError, load
+from benchmarks import _baselines as baselines
+from benchmarks._data import COMPUTED, MissingPackageError, load
 from benchmarks._distances import ball_law, box_law
 from benchmarks._machine import commit, machine, versions
 
@@ -26,13 +30,15 @@ KERNELS = ("gaussian", "exponential", "laplacian", "cauchy", "inverse_l2", "inve
 DISTANCES = {
     "l1": {"metric": "l1", "bounds": (0.0, 1.0)},
     "l1, tree of counts": {"metric": "l1", "bounds": (0.0, 1.0), "structure": "tree"},
+    "l1, two trees": {"metric": "l1", "bounds": (0.0, 1.0), "structure": "two-tree"},
     "l2": {"metric": "l2", "radius": 3.0},
     "squared l2": {"metric": "sqeuclidean", "bounds": (0.0, 1.0)},
     "lp, p = 0.5": {"metric": "lp", "p": 0.5, "bounds": (0.0, 1.0)},
 }
 EPSILONS = (0.1, 0.3, 1.0, 3.0, 10.0)
 DELTA = 1e-6
-REAL = ("diamonds", "shuttle", "digits")
+REAL = ("diamonds", "shuttle", "digits", "flights", *COMPUTED)
+COSINES = ("gaussian", "exponential", "laplacian")
 NORMAL_MEDIAN = 0.6745  # the median size of a normal error, in standard deviations
 
 
@@ -41,17 +47,29 @@ def bandwidth(kernel, d):
     return math.sqrt(d) if kernel in ("laplacian", "inverse_l1") else 1.0
 
 
+@lru_cache(maxsize=8)
+def known_kernel(kernel, n, d, seed):
+    """Return (records, queries, exact sums)."""
+    X, Y = ball_law(n, d, seed, 400)
+    return X, Y, dpkit.exact.kernel_sum(X, Y, kernel, bandwidth(kernel, d))
+
+
+@lru_cache(maxsize=8)
+def known_distance(metric, p, n, d, seed):
+    """Return (records, queries, exact sums)."""
+    X, Y = (ball_law if metric == "l2" else box_law)(n, d, seed, 400)
+    return X, Y, dpkit.exact.distance_sum(X, Y, metric, p)
+
+
 def kernel_sum(kernel, n, d, epsilon, delta, seeds, features=None):
     """Return one row: measured and predicted error of a kernel sum."""
     found, said, average = [], [], []
     for seed in range(seeds):
-        X, Y = ball_law(n, d, seed, 400)
-        h = bandwidth(kernel, d)
-        exact = dpkit.exact.kernel_sum(X, Y, kernel, h)
+        X, Y, exact = known_kernel(kernel, n, d, seed)
         release = dpkit.KDE(
             X,
             kernel,
-            h,
+            bandwidth(kernel, d),
             epsilon=epsilon,
             delta=delta,
             features=features,
@@ -71,8 +89,7 @@ def distance_sum(name, n, d, epsilon, delta, seeds):
     """Return one row: measured and predicted error of a sum of distances."""
     arguments, found, said = DISTANCES[name], [], []
     for seed in range(seeds):
-        X, Y = (ball_law if arguments["metric"] == "l2" else box_law)(n, d, seed, 400)
-        exact = dpkit.exact.distance_sum(X, Y, arguments["metric"], arguments.get("p"))
+        X, Y, exact = known_distance(arguments["metric"], arguments.get("p"), n, d, seed)
         release = dpkit.DistanceSum(
             X, epsilon=epsilon, delta=delta, public_seed=seed, expected_records=n, **arguments
         )
@@ -86,13 +103,16 @@ def real_sum(name, epsilon, seeds):
     """Return one row: a Gaussian kernel sum over real records; 400 of them are the queries instead.
 
     Columns are scaled to variance one beforehand, as who knows the units would; the bandwidth is sqrt(2 d).
+    Embeddings are of length one already: as they are, with bandwidth 1.
     """
     X = load(name).X
-    X = (X - X.mean(0)) / np.maximum(X.std(0), 1e-9)
+    h = 1.0 if name in COMPUTED else math.sqrt(2 * X.shape[1])
+    if name not in COMPUTED:
+        X = (X - X.mean(0)) / np.maximum(X.std(0), 1e-9)
     n, d, found, said, average = len(X) - 400, X.shape[1], [], [], []
     for seed in range(seeds):
         order = np.random.default_rng(seed).permutation(len(X))
-        Y, Z, h = X[order[:400]], X[order[400:]], math.sqrt(2 * d)
+        Y, Z = X[order[:400]], X[order[400:]]
         exact = dpkit.exact.kernel_sum(Z, Y, "gaussian", h)
         release = dpkit.KDE(Z, "gaussian", h, epsilon=epsilon, public_seed=seed, expected_records=n)
         values, std = release.query(Y, return_std=True)
@@ -103,7 +123,49 @@ def real_sum(name, epsilon, seeds):
     return row | {"features": release.features, "average": float(np.mean(average))}
 
 
-def _row(name, n, d, epsilon, delta, found, said):
+def cosine_rows(kernel, n, d, seeds):
+    """Yield rows of single cosines, at each epsilon with the number of features that turned out best."""
+    errors = {}
+    for seed in range(seeds):
+        X, Y, exact = known_kernel(kernel, n, d, seed)
+        rng = np.random.default_rng(1000 + seed)
+        for m in baselines.SIZES:
+            sums = baselines.Cosines(kernel, X, bandwidth(kernel, d), m, rng)
+            for epsilon in EPSILONS:
+                error = float(np.abs(sums.answers(Y, epsilon) / exact - 1.0).mean())
+                errors.setdefault((epsilon, m), []).append(error)
+    for epsilon in EPSILONS:
+        m = min(baselines.SIZES, key=lambda m: np.mean(errors[epsilon, m]))
+        row = _row(f"{kernel}, single cosines", n, d, epsilon, 0.0, errors[epsilon, m])
+        yield row | {"features": m}
+
+
+def counter_rows(n, d, seeds):
+    """Yield rows of hash counters with noise of the right scale, for the kernel of their own collisions."""
+    known = [ball_law(n, d, seed, 400) for seed in range(seeds)]
+    exact = [baselines.collision_sum(X, Y) for X, Y in known]
+    for epsilon in EPSILONS:
+        found = []
+        for seed, (X, Y) in enumerate(known):
+            rng = np.random.default_rng(2000 + seed)
+            found.append(
+                float(np.abs(baselines.hash_counters(X, Y, epsilon, rng) / exact[seed] - 1.0).mean())
+            )
+        row = _row("collisions, hash counters", n, d, epsilon, 0.0, found)
+        yield row | {"features": baselines.ROWS, "average": float(np.mean([e.mean() for e in exact])) / n}
+
+
+def opendp_rows(n, d, seeds):
+    """Yield rows of squared distances from OpenDP's sums."""
+    for epsilon in EPSILONS:
+        found = []
+        for seed in range(seeds):
+            X, Y, exact = known_distance("sqeuclidean", None, n, d, seed)
+            found.append(float(np.abs(baselines.opendp_squares(X, Y, epsilon) / exact - 1.0).mean()))
+        yield _row("squared l2, OpenDP sums", n, d, epsilon, 0.0, found)
+
+
+def _row(name, n, d, epsilon, delta, found, said=None):
     return {
         "function": name,
         "records": n,
@@ -113,7 +175,7 @@ def _row(name, n, d, epsilon, delta, found, said):
         "error": float(np.mean(found)),
         "least": min(found),
         "most": max(found),
-        "predicted": float(np.mean(said)),
+        **({} if said is None else {"predicted": float(np.mean(said))}),
         "releases": len(found),
     }
 
@@ -124,7 +186,7 @@ def measure(quick, seeds, say):
     report = {"seeds": list(range(seeds)), "records": n, "columns": d, "delta": DELTA}
 
     def sweep(name, rows):
-        report[name] = []
+        report.setdefault(name, [])
         for row in rows:
             report[name].append(row)
             say(name, row)
@@ -133,7 +195,15 @@ def measure(quick, seeds, say):
     few = KERNELS[:2] if quick else KERNELS
     sweep("kernels_delta", (kernel_sum(k, n, d, e, DELTA, seeds) for k in few for e in EPSILONS))
     sweep("distances", (distance_sum(k, n, d, e, 0.0, seeds) for k in DISTANCES for e in EPSILONS))
-    many = (1000, 3000, 10_000, 30_000) if quick else (1000, 3000, 10_000, 30_000, 100_000, 300_000)
+    report["left_out"] = ""
+    for kernel in COSINES[:1] if quick else COSINES:
+        sweep("baselines", cosine_rows(kernel, n, d, seeds))
+    sweep("baselines", counter_rows(n, d, seeds))
+    try:
+        sweep("baselines", opendp_rows(n, d, seeds))
+    except ImportError as error:
+        report["left_out"] += f"OpenDP: {error} "
+    many = (1000, 3000, 10_000, 30_000) if quick else (1000, 3000, 10_000, 30_000, 100_000)
     sweep("by_records", (kernel_sum("gaussian", m, d, 1.0, e, seeds) for e in (0.0, DELTA) for m in many))
     wide = (1, 2, 4, 8, 16, 32) if quick else (1, 2, 4, 8, 16, 32, 64, 128)
     sweep("by_columns", (kernel_sum("gaussian", n, c, 1.0, e, seeds) for e in (0.0, DELTA) for c in wide))
@@ -142,14 +212,12 @@ def measure(quick, seeds, say):
         "by_features",
         (kernel_sum("gaussian", n, d, 1.0, e, seeds, m) for e in (0.0, DELTA) for m in sizes),
     )
-    report["left_out"] = ""
-    rows = []
-    for name in REAL:
+    report["real"] = []
+    for name in REAL[:3] if quick else REAL:
         try:
-            rows += [real_sum(name, e, seeds) for e in EPSILONS[:: 2 if quick else 1]]
+            sweep("real", (real_sum(name, e, seeds) for e in EPSILONS[:: 2 if quick else 1]))
         except MissingPackageError as error:
             report["left_out"] += f"{name}: {error} "
-    sweep("real", rows)
     return report
 
 
@@ -159,7 +227,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="fewer records, columns and releases")
-    parser.add_argument("--seeds", type=int, help="releases behind each point [default: 5, quick: 1]")
+    parser.add_argument("--seeds", type=int, help="releases behind each point [default: 2, quick: 1]")
     parser.add_argument("--out", help="write everything to this file")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     options = parser.parse_args()
@@ -167,14 +235,14 @@ def main() -> int:
     def say(sweep, row):
         if not options.json:
             print(
-                f"{sweep:14} {row['function']:20} n = {row['records']:<7} d = {row['columns']:<4} "
-                f"epsilon = {row['epsilon']:<5g} delta = {row['delta']:<6g} error {row['error']:8.3%} "
-                f"(predicted {row['predicted']:.3%})",
+                f"{sweep:14} {row['function']:27} n = {row['records']:<7} d = {row['columns']:<4} "
+                f"epsilon = {row['epsilon']:<5g} delta = {row['delta']:<6g} error {row['error']:8.3%}"
+                + (f" (predicted {row['predicted']:.3%})" if "predicted" in row else ""),
                 flush=True,
             )
 
     report = {"benchmark": "tradeoff", "machine": machine(), "versions": versions(), **commit()}
-    report |= measure(options.quick, options.seeds or (1 if options.quick else 5), say)
+    report |= measure(options.quick, options.seeds or (1 if options.quick else 2), say)
     if options.out:
         with open(options.out, "w", encoding="utf-8") as file:
             json.dump(report, file, indent=1)

@@ -88,6 +88,7 @@ def tradeoff(result):
             for name, members in _grouped(rows, "function").items()
         ]
         yield chart(title, _about(rows), series, Axis("ε", log=10), _ERROR)
+    yield from _beside(result)
     if result.get("real"):
         real = _grouped(result["real"], "function")
         names = {name: f"{name}, {r[0]['records']:,} × {r[0]['columns']}" for name, r in real.items()}
@@ -114,6 +115,46 @@ def tradeoff(result):
         yield chart(
             title, f"Gaussian kernel, ε = 1. {_about(result[key], x)}", series, Axis(x, log=log), _ERROR
         )
+
+
+def _beside(result):
+    """The same questions, answered in other ways, beside ours."""
+    others = _grouped(result.get("baselines") or [], "function")
+    ours = _grouped(result["kernels"], "function")
+    pairs = [name for name in ours if f"{name}, single cosines" in others]
+    series = [_line(f"{name}, dpkit", ours[name], "epsilon") for name in pairs]
+    series += [
+        _line(f"{name}, single cosines", others[f"{name}, single cosines"], "epsilon") for name in pairs
+    ]
+    counters = others.get("collisions, hash counters")
+    if counters:
+        series.append(_line("hash counters, a kernel of their own", counters, "epsilon"))
+    if series:
+        about = (
+            "Kernels by single cosines with Laplace noise, at the number of features that turned out best at "
+            "each ε, and by hash counters with noise of the right scale."
+        )
+        yield chart(
+            "Kernels beside other ways, pure", f"{about} {_about(others[f'{pairs[0]}, single cosines'])}"
+            if pairs else about, series, Axis("ε", log=10), _ERROR,
+        )  # fmt: skip
+    distances = _grouped(result["distances"], "function")
+    trees = [name for name in ("l1", "l1, tree of counts", "l1, two trees") if name in distances]
+    if len(trees) > 1:
+        series = [
+            _line(name if "," in name else f"{name}, dpkit", distances[name], "epsilon") for name in trees
+        ]
+        if "squared l2, OpenDP sums" in others:
+            series.append(_line("squared l2, dpkit", distances["squared l2"], "epsilon"))
+            series.append(_line("squared l2, OpenDP sums", others["squared l2, OpenDP sums"], "epsilon"))
+        about = (
+            "l1 by the default structure and by the trees of the literature; squared distances by one release "
+            "and by OpenDP's sum of every column."
+        )
+        yield chart(
+            "Distances beside other ways, pure", f"{about} {_about(distances['l1'])}", series,
+            Axis("ε", log=10), _ERROR,
+        )  # fmt: skip
 
 
 def _about(rows, without=""):
