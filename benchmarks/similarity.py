@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import dpkit
-from benchmarks._distances import classification, distances
+from benchmarks._distances import classification, distances, made_convex
 from benchmarks._kernels import build as build_rate
 from benchmarks._kernels import kernels
 from dpkit.similarity.sums import threads_available
@@ -194,6 +194,7 @@ def main() -> int:
             limit = KERNEL_LIMITS.get(row["kernel"], 1.0) if row["asked"] == "auto" else 1.0
             report["met"] = bool(report["met"]) and row["mean_relative_error"] <= limit
     report["distances"] = [] if args.skip_distances else distances(args.draws, 400)
+    report["convex"] = [] if args.skip_distances else made_convex(2 * args.draws)
     report["classes"] = [] if args.skip_classes else classification(max(2, args.draws // 2))
     for row in report["distances"]:  # type: ignore[attr-defined]
         if row["name"] == "l1 hat, pure" and row["d"] == 32:
@@ -234,6 +235,11 @@ def main() -> int:
             f"{row['name']:28} d = {row['d']:<4} error {row['mean_relative_error']:.3%} "
             f"(worst of {row['draws']}: {row['worst_release']:.3%})  noise {row['noise_std']:,.0f}  "
             f"build {row['build_seconds']:.2f} s  query {row['query_us']:.1f} us"
+        )
+    for row in report["convex"]:  # type: ignore[attr-defined]
+        print(
+            f"convex, {row['neighbours']:10} n = {row['records']:<7,} epsilon = {row['epsilon']:g}: "
+            f"{row['rmse_ratio']:.2f} of the rms error, {row['largest_ratio']:.2f} of the largest"
         )
     for row in report["classes"]:  # type: ignore[attr-defined]
         shown = "  ".join(f"{key} {value:.3f}" for key, value in row.items() if key.startswith("epsilon"))

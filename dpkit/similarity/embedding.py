@@ -167,6 +167,14 @@ class EmbeddingReader:
     def _project(self, queries: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(self._shape.ball.scaled(queries) @ self._unit)
 
+    def convex(self) -> "EmbeddingReader":
+        """Return these answers with the sums of every projection made convex."""
+        return EmbeddingReader(self._shape, self._inner.convex())
+
+    def largest(self, queries: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the most that one record in the ball can add, (m,)."""
+        return self._shape.ball.farthest(queries)
+
     def count(self) -> tuple[float, float]:
         """Return the number of records that the ends tell, and its variance."""
         return self._inner.count()

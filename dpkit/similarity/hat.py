@@ -10,16 +10,18 @@ because counts and totals in the 2^L leaves determine all coefficients.
 Between the ends F is interpolated at 2^L + 1 places, so a query costs one look-up per coordinate.
 """
 
+import copy
 import functools
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from dpkit.grid import to_grid
+from dpkit.similarity.convex import convex_table
 from dpkit.similarity.plan import Budget, NoisePlan, best_shapes, largest, part_scales, shares
 
 __all__ = ["GRID_BITS", "HatMap", "HatReader", "add_leaves", "box_integers", "hat_runs"]
@@ -271,6 +273,19 @@ class HatReader:
         precision = 1.0 / self._end_variances
         self._weights = precision / precision.sum()
         self._unit = self._widths**power
+        self._power = power
+
+    def convex(self) -> Self:
+        """Return these answers made convex along every coordinate, no steeper than `count` records allow."""
+        steepest = max(self.count()[0], 1.0) * max(self._power, 1.0) * self._unit
+        found = copy.copy(self)
+        found._table = convex_table(self._table, steepest)
+        return found
+
+    def largest(self, queries: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the most that one record in the box can add, (m,)."""
+        u = self.scaled(queries)
+        return np.asarray(np.maximum(np.abs(u), np.abs(1.0 - u)) ** self._power @ self._unit)
 
     def scaled(self, queries: NDArray[Any]) -> NDArray[np.float64]:
         """Return queries in units of the box, infinite and missing ones as NaN."""

@@ -290,6 +290,9 @@ class KDE(Queryable):
         errors[missing] = np.nan
         return values, errors
 
+    def _largest(self, queries: NDArray[Any]) -> NDArray[np.float64]:
+        return np.ones(len(queries))
+
     def noise_std(self) -> float:
         """Return the exact standard deviation of the noise in `query(y)`, the same at every y.
 

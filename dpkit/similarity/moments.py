@@ -94,6 +94,11 @@ class Ball:
             found = np.divide(found, norms, out=np.zeros_like(found), where=norms != 0.0)
         return found
 
+    def farthest(self, queries: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the distance of each query from the point of the ball that is farthest from it, (m,)."""
+        y = self.scaled(queries)
+        return np.asarray((1.0 + np.sqrt((y * y).sum(axis=1))) * self.radius)
+
 
 def ball_integers(points: NDArray[Any], ball: Ball, bits: int) -> NDArray[np.int64]:
     """Return records as integers v with sum v_i^2 <= 4^bits, (rows, d); truncated toward zero.
@@ -258,6 +263,10 @@ class MomentReader:
         else:
             own, cross = self._squares[1] + norms**2 * count, norms * count
         return (own + 4.0 * norms * self._center_variance) * scale**2, cross * scale
+
+    def largest(self, queries: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the most that one record in the ball can add, (m,)."""
+        return self._ball.farthest(queries) ** 2
 
     def mean(self) -> tuple[NDArray[np.float64], float]:
         """Return the noisy sum of records about the centre, in radii, and the variance of each entry."""

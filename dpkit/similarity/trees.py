@@ -141,6 +141,11 @@ class TreeReader:
             found[:, used] += part[:, places[used] - 1]
         return found, nodes[:d].copy()
 
+    def largest(self, queries: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the most that one record in the box can add, (m,)."""
+        u = self._scaled(queries)
+        return np.asarray(np.maximum(np.abs(u), np.abs(1.0 - u)) @ self._widths)
+
     def count(self) -> tuple[float, float]:
         """Return the mean of the roots' counts, and its variance."""
         if self._count is not None:
