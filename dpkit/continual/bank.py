@@ -15,7 +15,7 @@ from dpkit.continual.settings import check_count
 from dpkit.continual.stream import Stream
 from dpkit.noise import NoiseSource
 
-__all__ = ["Bank", "BankedStream", "LeadBank"]
+__all__ = ["Bank", "BankedStream", "LeadBank", "TreeLeadBank"]
 
 
 class Bank:
@@ -94,6 +94,26 @@ class LeadBank(Bank):
         for engine, reader, state in zip(self._columns, self._leads, saved["all"], strict=True):
             engine.restore(state[0])
             reader.restore(state[1])
+
+
+class TreeLeadBank(Bank):
+    """As `LeadBank`, for engines whose answers are integers: sums of a tree's noisy nodes.
+
+    Differences of the answers are sums of the nodes' differences, exactly.
+    """
+
+    def step(self, units: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Take one element of each column and return the noisy leads over the first column."""
+        found = [int(engine.step(x)) for engine, x in zip(self._engines, units.tolist(), strict=True)]
+        return np.array([y - found[0] for y in found], dtype=np.float64)
+
+    def columns(self, n: int, column: Callable[[int], NDArray[np.int64]]) -> NDArray[np.float64]:
+        """Take n elements of each column; as `step`."""
+        out = np.empty((n, len(self._engines)))
+        first = self._engines[0].steps(column(0))
+        for j, engine in enumerate(self._engines):
+            out[:, j] = (engine.steps(column(j)) - first) if j else 0.0
+        return out
 
 
 class BankedStream(Stream):

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dpkit._arrays import on_host
-from dpkit.continual.bank import Bank, LeadBank
+from dpkit.continual.bank import Bank, LeadBank, TreeLeadBank
 from dpkit.continual.blt import LIMIT
-from dpkit.continual.design import Design
-from dpkit.continual.plans import COUNT_DOMAIN, Plan, block_noise, counters_design, make_plans
+from dpkit.continual.plans import Columns, Plan, block_noise, counters_design, make_plans
 from dpkit.continual.settings import GAUSSIAN, check_count, guarantee_of, read_budget, read_neighbours
 from dpkit.continual.stream import Stream
 from dpkit.errors import ArgumentError
@@ -28,7 +27,7 @@ __all__ = ["MaxSum", "RowRelease", "SumSelect", "select_column"]
 class _Fields(NamedTuple):
     value: float
     t: int
-    design: Design | None  # of one column's counter
+    columns: Columns | None
     fixed: float | None
 
 
@@ -40,9 +39,7 @@ class RowRelease(_Fields):
     @property
     def std(self) -> float | None:
         """Standard deviation of the noise; with counters, of each column's."""
-        if self.design is None:
-            return self.fixed
-        return math.sqrt(self.design.variance(self.t)) * COUNT_DOMAIN.unit
+        return self.fixed if self.columns is None else math.sqrt(self.columns.variance(self.t))
 
     def __repr__(self) -> str:
         return f"RowRelease(value={self.value!r}, std={self.std!r}, t={self.t})"
@@ -87,6 +84,7 @@ class _RowStream(Stream):
         epsilon: float | None = None,
         delta: float = 0.0,
         mechanism: str = "auto",
+        counter: str = "auto",
         neighbours: str = "zero-out",
         sparsity: int | None = None,
         beta: float = 1 / 3,
@@ -98,7 +96,7 @@ class _RowStream(Stream):
         self._ones = self._d if sparsity is None else check_count(sparsity, "sparsity", 1, self._d)
         self._beta = float(beta)
         request = (self._d, self._horizon, self._budget, self._neighbours)
-        self.plan: Plan = make_plans(self._select, mechanism, *request, beta, self._ones)[0]
+        self.plan: Plan = make_plans(self._select, mechanism, counter, *request, beta, self._ones)[0]
         self.guarantee = guarantee_of(rho, epsilon, delta, self._neighbours)
         self._settings = {
             "d": self._d,
@@ -107,6 +105,7 @@ class _RowStream(Stream):
             "epsilon": epsilon if epsilon is None else float(epsilon),
             "delta": float(delta),
             "mechanism": mechanism,
+            "counter": counter,
             "neighbours": self._neighbours,
             "sparsity": sparsity if sparsity is None else int(sparsity),
             "beta": float(beta),
@@ -126,23 +125,31 @@ class _RowStream(Stream):
         sparsity: int | None = None,
         beta: float = 1 / 3,
     ) -> list[Plan]:
-        """Return the mechanisms for a request with their error bounds, the one `auto` takes first."""
+        """Return the mechanisms for a request with their error bounds, the one `auto` takes first.
+
+        Both kinds of counters are in the list, where the budget allows them.
+
+        >>> [(p.mechanism, p.counter) for p in MaxSum.predict(4, horizon=1000, epsilon=1.0)]
+        [('blocks', None), ('counters', 'binary')]
+        """
         d, horizon = check_count(d, "d", 1, 1 << 24), check_count(horizon, "horizon", 1, LIMIT)
         ones = d if sparsity is None else check_count(sparsity, "sparsity", 1, d)
         request = (d, horizon, read_budget(rho, epsilon, delta), read_neighbours(neighbours))
-        return make_plans(cls._select, "auto", *request, beta, ones)
+        return make_plans(cls._select, "auto", "auto", *request, beta, ones)
 
     def _open(self, source: NoiseSource, word: Callable[[], int] | None = None) -> None:
         """Start the stream; tests pass seeded noise and words."""
         self._source, self._word = source, word
         self._bank: Bank | None = None
-        self._design = None
-        if self.plan.mechanism == "counters":
-            self._design = counters_design(
-                self._select, self._d, self._horizon, self._budget, self._neighbours, self._ones
-            )
+        self._design, self._one = None, 1
+        self._counters: Columns | None = None
+        if self.plan.counter is not None:
+            request = (self._d, self._horizon, self._budget, self._neighbours, self._ones)
+            self._counters = counters_design(self._select, self.plan.counter, *request)
+            self._design, self._one = self._counters.design, self._counters.one
             self._columns = self._d
-            self._bank = (LeadBank if self._select else Bank)(self._design, source, self._d)
+            lead: type[Bank] = TreeLeadBank if self.plan.counter == "binary" else LeadBank
+            self._bank = (lead if self._select else Bank)(self._design, source, self._d)
         self._sums = np.zeros(self._d, dtype=np.int64)
         self._last: Any = 0
         self._rows = 0  # runs ahead of the clock inside `steps`
@@ -169,12 +176,12 @@ class _RowStream(Stream):
         with self._lock:
             self._enter(1)
             if self._bank is not None:
-                value = self._from_counters(self._bank.step(bits * COUNT_DOMAIN.units(1.0))[None])[0]
+                value = self._from_counters(self._bank.step(bits * self._one)[None])[0]
             else:
                 value = self._advance(bits[None])[0]
             t = self._leave(1)
-        design = None if self._select else self._design
-        return RowRelease(value.item(), t, design, self.std(t) if design is None else None)
+        columns = None if self._select else self._counters
+        return RowRelease(value.item(), t, columns, self.std(t) if columns is None else None)
 
     def steps(self, rows: ArrayLike) -> NDArray[np.float64]:
         """Take many rows, (n, d), and return the answer after each, (n,) float64."""
@@ -205,7 +212,7 @@ class _RowStream(Stream):
     def _advance(self, bits: NDArray[np.int64]) -> NDArray[Any]:
         """Take rows (n, d) and return the answer after each."""
         if self._bank is not None:
-            return self._from_counters(self._bank.steps(bits * COUNT_DOMAIN.units(1.0)))
+            return self._from_counters(self._bank.steps(bits * self._one))
         answers, done, block = [self._last], 0, self.plan.block
         repeats = [0]
         while done < len(bits):
@@ -227,8 +234,8 @@ class _RowStream(Stream):
         return answers
 
     def _describe(self) -> dict[str, Any]:
-        if self._design is not None:
-            return self._design.describe()
+        if self._counters is not None:
+            return {**self._counters.design.describe(), "one": self._counters.one}
         plan = self.plan
         return {"mechanism": "blocks", "block": plan.block, "answers": plan.answers, **self._scales()}
 
@@ -273,7 +280,9 @@ class MaxSum(_RowStream):
         d: number of columns.
         horizon: number of rows T, public.
         rho, or epsilon and delta: the budget of the whole stream.
-        mechanism: `blocks`, `counters`, or `auto`, the smaller bound.
+        mechanism: `blocks`, `counters`, or `auto`, the smallest bound.
+        counter: what each column runs under `counters`: `blt`; `binary`, exact integers throughout, and the
+            only one for pure budgets; or `auto`, the smaller bound.
         neighbours: `zero-out`, one row counts as zeros; or `replace`, one row is any other.
         sparsity: most ones in a row, public; further ones count as 0. Counters profit from it.
         beta: the bound in `.plan` holds with probability 1 - beta.
@@ -283,7 +292,7 @@ class MaxSum(_RowStream):
     them by one half, so that each answer's fresh draw has to hide one half only. The deviation is (1 +
     sqrt m)/sqrt(8 rho), about half of the sqrt(m/(2 rho)) that m changes by 1 need under `replace`,
     whatever d is. In between the last answer grows by half a unit a step, the middle of what may have been
-    added. Counters give each column rho/k, k the columns that a row may change.
+    added. Counters give each column rho/k, or epsilon/k, k the columns that a row may change.
 
     Source: Jain, Raskhodnikova, Sivakumar, Smith 2023 (the structure); constants derived in docs/privacy.md.
 
@@ -300,8 +309,8 @@ class MaxSum(_RowStream):
 
         With counters, of each column's noise.
         """
-        if self._design is not None:
-            return float(np.sqrt(self._design.variance(t))) * COUNT_DOMAIN.unit
+        if self._counters is not None:
+            return math.sqrt(self._counters.variance(t))
         return self._noise.std(self._budget) if t >= self.plan.block else 0.0
 
     def _open(self, source: NoiseSource, word: Callable[[], int] | None = None) -> None:
@@ -336,7 +345,7 @@ class MaxSum(_RowStream):
             self._shared = int(saved["shared"])
 
     def _from_counters(self, noisy: NDArray[np.float64]) -> NDArray[Any]:
-        return np.asarray(noisy.max(1) * COUNT_DOMAIN.unit)
+        return np.asarray(noisy.max(1) / self._one)
 
 
 class SumSelect(_RowStream):
@@ -350,8 +359,8 @@ class SumSelect(_RowStream):
     move one way, at most g. A choice of range e is e^2/8-zCDP and e-DP: g = sqrt(8 rho/m) or epsilon/m, half
     of it under `replace`, rounded down. The draw is exact: uniform proposals, kept with probability
     exp(-g (max S - S_j)). Its time depends on the sums, so it must not be shown. Counters give each column
-    rho/k, k the columns that a row may change, and take the largest; under `zero-out` a change by one half in
-    each of d columns is paid for where that is cheaper.
+    rho/k, or epsilon/k, k the columns that a row may change, and take the largest; under `zero-out` a change
+    by one half in each of d columns is paid for where that is cheaper.
 
     Source: Cesar and Rogers 2021 (bounded range); structure as for `MaxSum`.
 

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from dpkit.continual.blt import BLTDesign
-from dpkit.continual.settings import GAUSSIAN, Budget, Domain
+from dpkit.continual.design import Design
+from dpkit.continual.settings import GAUSSIAN, Budget
+from dpkit.continual.tree import TreeDesign
 from dpkit.errors import ArgumentError
 
-__all__ = ["COUNT_DOMAIN", "BlockNoise", "Plan", "block_noise", "counters_design", "make_plans"]
+__all__ = ["COUNTERS", "BlockNoise", "Columns", "Plan", "block_noise", "counters_design", "make_plans"]
 
-COUNT_DOMAIN = Domain.read((0.0, 1.0), None)
+COUNTERS = ("auto", "blt", "binary")
+_ONE = 1 << 20  # grid units in a count of 1 under the rational counter; a tree needs no grid but the integers
 _ALL_LENGTHS = 1 << 16
 _SHARED_BITS = (20, 12, 8)  # the coarser ones only where the finest noise would leave the sampler's range
 
@@ -30,12 +33,14 @@ class Plan:
         bound: with probability 1 - beta no step of the stream is off by more.
         block: steps between answers; 1 for counters.
         answers: number of fresh answers.
+        counter: what each column runs, `blt` or `binary`; None for blocks.
     """
 
     mechanism: str
     bound: float
     block: int
     answers: int
+    counter: str | None = None
 
 
 def _lengths(horizon: int) -> np.ndarray:
@@ -132,35 +137,83 @@ def selection_scale(budget: Budget, m: np.ndarray | float, neighbours: str) -> n
     return one * (2 if neighbours == "replace" else 1)
 
 
+@dataclass(frozen=True)
+class Columns:
+    """The counter of one column.
+
+    Args:
+        design: of each column; noises are independent.
+        one: grid units in a count of 1.
+        leads: whether the budget pays for differences of columns only.
+    """
+
+    design: Design
+    one: int
+    leads: bool
+
+    def variance(self, t: int) -> float:
+        """Return the variance of a column's answer at step t, in counts."""
+        return self.design.variance(t) / self.one**2
+
+
 def counters_design(
-    select: bool, d: int, horizon: int, budget: Budget, neighbours: str, sparsity: int
-) -> BLTDesign:
+    select: bool, counter: str, d: int, horizon: int, budget: Budget, neighbours: str, sparsity: int
+) -> Columns:
     """Return the counter of one column.
 
     A row changes at most `sparsity` columns, twice as many under `replace`, by one each. A selection sees
     differences of columns only: under `zero-out`, half a unit taken from all of them leaves changes of one
-    half in all d.
+    half in all d, at a quarter of the cost each for Gaussian noise, at half of it for Laplace noise.
     """
-    one = COUNT_DOMAIN.units(1.0)
     changed = min(d, sparsity * (2 if neighbours == "replace" else 1))
-    if select and neighbours == "zero-out" and d < 4 * changed:
-        return BLTDesign(budget.part(Fraction(1, d)), one // 2, one, horizon)
-    return BLTDesign(budget.part(Fraction(1, changed)), one, one, horizon)
+    halved = 4 if budget.law == GAUSSIAN else 2
+    leads = select and neighbours == "zero-out" and d < halved * changed
+    part = budget.part(Fraction(1, d if leads else changed))
+    if counter == "binary":
+        return Columns(TreeDesign("binary", part, 1, horizon), 2 if leads else 1, leads)
+    return Columns(BLTDesign(part, _ONE // 2 if leads else _ONE, _ONE, horizon), _ONE, leads)
+
+
+def _laplace_tail(scale: float, terms: int, log_odds: float) -> float:
+    """Return u with P(|sum of so many Laplace draws| >= u) <= 2 exp(-log_odds), by Chernoff's bound.
+
+    A draw has E e^(x z) <= 1/(1 - (x scale)^2), the discrete law too; u is the least, over x, of (log_odds -
+    terms ln(1 - (x scale)^2))/x.
+    """
+    x = np.arange(1, 1024) / 1024
+    return scale * float(((log_odds - terms * np.log1p(-x * x)) / x).min())
 
 
 def counters_plan(
-    select: bool, d: int, horizon: int, budget: Budget, neighbours: str, beta: float, sparsity: int
+    select: bool,
+    counter: str,
+    d: int,
+    horizon: int,
+    budget: Budget,
+    neighbours: str,
+    beta: float,
+    sparsity: int,
 ) -> Plan:
-    """Return the bound worst sqrt(2 ln(2 d T/beta)) of the largest counter, twice that for a selection."""
-    design = counters_design(select, d, horizon, budget, neighbours, sparsity)
-    worst = math.sqrt(design.worst_variance(horizon)) * COUNT_DOMAIN.unit
-    bound = worst * math.sqrt(2 * math.log(2 * d * horizon / beta))
-    return Plan("counters", 2 * bound if select else bound, 1, horizon)
+    """Return the bound on the largest of all errors of all columns, twice that for a selection.
+
+    Gaussian noise: worst sqrt(2 ln(2 d T/beta)). A tree with Laplace noise adds up to as many draws as a step
+    up to T has bits.
+    """
+    columns = counters_design(select, counter, d, horizon, budget, neighbours, sparsity)
+    design, log_odds = columns.design, math.log(2 * d * horizon / beta)
+    if budget.law == GAUSSIAN:
+        bound = math.sqrt(design.worst_variance(horizon) * 2 * log_odds)
+    else:
+        terms = round(design.worst_variance(horizon) / design.variance(1))
+        bound = _laplace_tail(math.sqrt(design.variance(1) / 2), terms, log_odds)
+    bound /= columns.one
+    return Plan("counters", 2 * bound if select else bound, 1, horizon, counter)
 
 
 def make_plans(
     select: bool,
     mechanism: str,
+    counter: str,
     d: int,
     horizon: int,
     budget: Budget,
@@ -168,20 +221,27 @@ def make_plans(
     beta: float,
     sparsity: int,
 ) -> list[Plan]:
-    """Return the plans that a request allows, least bound first."""
+    """Return the plans that a request allows, least bound first; equal bounds take the smaller state."""
     if mechanism not in ("auto", "blocks", "counters"):
         raise ArgumentError(f"mechanism must be auto, blocks or counters, got {mechanism!r}")
+    if counter not in COUNTERS:
+        raise ArgumentError(f"counter must be one of {', '.join(COUNTERS)}, got {counter!r}")
+    if mechanism == "blocks" and counter != "auto":
+        raise ArgumentError(f"counter={counter!r} needs mechanism='counters' or 'auto', got 'blocks'")
     if not 0 < beta < 1:
         raise ArgumentError(f"beta must lie in (0, 1), got {beta!r}")
-    if mechanism == "counters" and budget.law != GAUSSIAN:
-        raise ArgumentError("mechanism='counters' needs rho, or delta above 0; for a pure budget take blocks")
+    if counter == "blt" and budget.law != GAUSSIAN:
+        raise ArgumentError("counter='blt' needs rho, or delta above 0; for a pure budget take 'binary'")
     plans = []
     if mechanism != "counters":
         plans.append(block_plan(select, d, horizon, budget, neighbours, beta))
-    if mechanism != "blocks" and budget.law == GAUSSIAN:
+    kinds = [k for k in COUNTERS[1:] if counter in ("auto", k) and (k != "blt" or budget.law == GAUSSIAN)]
+    refusal: ArgumentError | None = None
+    for kind in kinds if mechanism != "blocks" else ():
         try:
-            plans.append(counters_plan(select, d, horizon, budget, neighbours, beta, sparsity))
-        except ArgumentError:  # noise beyond the sampler: only where blocks would win anyway
-            if mechanism == "counters":
-                raise
+            plans.append(counters_plan(select, kind, d, horizon, budget, neighbours, beta, sparsity))
+        except ArgumentError as cause:  # noise beyond the sampler
+            refusal = cause
+    if refusal is not None and (not plans or (counter != "auto" and mechanism == "counters")):
+        raise refusal
     return sorted(plans, key=lambda plan: plan.bound)

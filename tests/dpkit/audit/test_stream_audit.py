@@ -113,8 +113,9 @@ def test_shipped_streams_are_not_flagged_with_many_games(case):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [dpkit.MaxSum, dpkit.SumSelect])
 def test_shipped_counters_of_rows_are_not_flagged(kind):
-    mechanism = shipped(kind, 3, rho=0.5, horizon=8, mechanism="counters")
-    assert not audit_stream(mechanism, runs=1000, confidence=CONFIDENCE).violated
+    for settings in ({"rho": 0.5}, {"rho": 0.5, "counter": "binary"}, {"epsilon": 1.0}):
+        mechanism = shipped(kind, 3, horizon=8, mechanism="counters", **settings)
+        assert not audit_stream(mechanism, runs=1000, confidence=CONFIDENCE).violated
 
 
 def test_the_audit_of_the_shipped_tree_is_nearly_tight():

@@ -170,7 +170,7 @@ def test_refusals(kind):
         {"d": 3, "horizon": 0, "rho": 1},
         {"d": 3, "horizon": 3},
         {"d": 3, "horizon": 3, "rho": 1, "mechanism": "tree"},
-        {"d": 3, "horizon": 3, "epsilon": 1, "mechanism": "counters"},
+        {"d": 3, "horizon": 3, "epsilon": 1, "mechanism": "counters", "counter": "blt"},
         {"d": 3, "horizon": 3, "rho": 1, "beta": 2},
     ):
         with pytest.raises(dpkit.ArgumentError):
@@ -305,7 +305,7 @@ def test_selection_by_counters_sees_differences_only():
     rows[7] = [1, 0, 1, 1, 0]
     picks = []
     for shift in (0, 1 << 19):
-        design = counters_design(True, 5, 300, Budget(GAUSSIAN, Fraction(1, 2)), "zero-out", 5)
+        design = counters_design(True, "blt", 5, 300, Budget(GAUSSIAN, Fraction(1, 2)), "zero-out", 5).design
         bank = LeadBank(design, UnsafeSeededNoise(3), 5)
         units = rows << 20
         units[7] -= shift
