@@ -56,7 +56,7 @@ def run_copy(finished, tmp_path):
 
 def test_the_whole_way(finished, zkdl):
     assert sorted(p.name for p in finished.iterdir()) == [
-        "history.json", "proof.zkdl", "statement.json", "witness.npz",
+        "history.json", "proof.times.json", "proof.zkdl", "statement.json", "witness.npz",
     ]  # fmt: skip
     assert stat.S_IMODE((finished / "witness.npz").stat().st_mode) == 0o600
     code, out, _ = zkdl("verify", finished / "statement.json", finished / "proof.zkdl", "--json")

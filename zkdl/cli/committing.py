@@ -94,6 +94,9 @@ def commit_weights(
 
 
 def _report(made: Any, out: Path, seconds: float, shape: dict[str, Any], what: str, as_json: bool) -> None:
+    from zkdl.arithmetic import get_backend
+    from zkdl.cli.notes import write_note
+
     summary = {
         "seconds": seconds,
         "proof_bytes": len(made.proof),
@@ -110,4 +113,6 @@ def _report(made: Any, out: Path, seconds: float, shape: dict[str, Any], what: s
         f"{out}: {what} committed and proved to be in range in {seconds:.2f} s; "
         f"proof of {len(made.proof)} bytes"
     )
+    noted = {**summary, "backend": get_backend()}
+    write_note(out / f"{made.table.kind}.zkdl", bytes(made.proof), noted)
     console.emit(summary if as_json else text)

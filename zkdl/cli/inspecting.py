@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from zkdl import console
 from zkdl.cli.checks import check_file
 from zkdl.cli.options import STATEMENT, Json
 from zkdl.errors import FormatError, InputError, ProofRejected
+
+if TYPE_CHECKING:
+    from zkdl.cli.phases import Phase
 
 
 def inspect(
@@ -23,32 +26,41 @@ def inspect(
 ) -> None:
     """Show what a proof file holds, without judging it."""
     with console.guard():
+        from zkdl.cli.notes import read_note
+        from zkdl.cli.phases import phases
         from zkdl.protocol.proof import Proof, describe
 
         try:
-            found: dict[str, Any] = dict(describe(bytes(Proof.load(proof))))
+            data = bytes(Proof.load(proof))
+            found: dict[str, Any] = dict(describe(data))
         except ProofRejected as error:
             raise FormatError(f"{proof}: {error}") from None
-        if html is not None and "proves" in found:
-            raise InputError(f"--html shows proofs of runs; {proof} is one of {found['proves']}")
+        counted: list[Phase] = []
         claim = _statement_beside(proof, statement, found["statement_digest"], "proves" in found)
         if claim is not None:
             found["statement"] = _settings_of(claim)
-            found["soundness"] = _soundness(claim, found["ranges"])
+            subject = _subject(claim, found["ranges"])
+            found["soundness"] = _soundness(subject)
+            counted = phases(subject)
+            found["phases"] = {phase.name: phase.as_dict() for phase in counted}
+        if (reported := read_note(proof, data)) is not None:
+            found["reported"] = reported
         if html is not None:
-            size = _write_page(html, proof, found, claim)
+            size = _write_page(html, proof, found, claim, counted)
             if not as_json:
                 console.emit(f"{html}: {size} bytes")
                 return
         console.emit(found if as_json else "\n".join(_lines(found)))
 
 
-def _write_page(html: Path, proof: Path, found: dict[str, Any], claim: Any) -> int:
+def _write_page(html: Path, proof: Path, found: dict[str, Any], claim: Any, counted: list[Phase]) -> int:
     from zkdl.cli.page import proof_page
+    from zkdl.cli.table_page import table_page
     from zkdl.protocol.files import write_whole
 
     check_file(html, "--html")
-    data = proof_page(proof.name, found, claim).data()
+    make = table_page if "proves" in found else proof_page
+    data = make(proof.name, found, claim, counted).data()
     write_whole(html, data)
     return len(data)
 
@@ -98,12 +110,18 @@ def _initial_weights(claim: Any) -> str:
     return " and ".join(parts + ["a commitment"] * bool(claim.initial_commitment))
 
 
-def _soundness(claim: Any, ranges: str) -> dict[str, object]:
+def _subject(claim: Any, ranges: str) -> Any:
+    """What the schedule is walked for: a table as it is, a run with its range argument."""
     from zkdl.protocol.instance import Instance
-    from zkdl.protocol.report import GROUP_SECURITY_BITS, report
     from zkdl.protocol.table import Table
 
-    found = report(claim if isinstance(claim, Table) else Instance(claim, ranges))  # type: ignore[arg-type]
+    return claim if isinstance(claim, Table) else Instance(claim, ranges)  # type: ignore[arg-type]
+
+
+def _soundness(subject: Any) -> dict[str, object]:
+    from zkdl.protocol.report import GROUP_SECURITY_BITS, report
+
+    found = report(subject)
     return {
         "statistical_bits": round(found.statistical_bits, 1),
         "bits_by_argument": found.by_section,

@@ -1,77 +1,76 @@
-"""The page of ``zkdl inspect --html``: what a proof says, in words, and where its bytes and soundness go."""
+"""The page of ``zkdl inspect --html`` for a proof of training: what it claims, and what it is made of."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dpkit._page import (
-    Bar,
     Markup,
     Page,
-    bar_plot,
     bytes_text,
     facts,
     figures,
     note,
     number_text,
     paragraph,
-    power_text,
     section,
     table,
     tag,
 )
-from dpkit._page.document import pair
 from dpkit._version import __version__
+from zkdl.cli.page_parts import (
+    bytes_section,
+    phase_section,
+    security,
+    soundness_section,
+    spaced,
+    times_section,
+)
+from zkdl.cli.phases import Phase
 
-__all__ = ["proof_page"]
+__all__ = ["FOOTER", "LEAD", "proof_page", "unknown_claim"]
 
-_SECTIONS = {
-    "commitments": "hidden cells and multiplicities, committed row by row",
-    "matmul": "all matrix products of all layers and steps",
-    "update": "weights of every step, from the first to the last",
-    "zkrelu": "activations, and gradients that pass them",
-    "ranges": "every cell has the width it should have",
-    "opening": "commitments opened at the points that the others ask for",
-}
-_ARGUMENTS = {
-    "matmul": "sumcheck over all matrix products",
-    "update": "sumcheck over the updates of the weights",
-    "zkrelu": "sumcheck over activations and masks",
-    "lookup": "ranges by lookup in a table",
-    "bits": "ranges by binary decomposition",
-    "ranges": "ranges of cells",
-    "opening": "inner-product argument over committed rows",
-    "ledger": "claims that are checked in one batch",
-}
+LEAD = (
+    "What this file claims and what is inside it. Describing a proof is not checking it: only zkdl verify, "
+    "with the statement and this file, says whether the claim is true."
+)
+FOOTER = (
+    f"zkdl {__version__}. Research software, not audited; docs/what-is-proved.md has the exact relation and "
+    "its assumptions."
+)
 
 
-def proof_page(name: str, found: dict[str, Any], claim: Any) -> Page:
+def proof_page(name: str, found: dict[str, Any], claim: Any, counted: Sequence[Phase] = ()) -> Page:
     """Return the page of a proof.
 
     Args:
         name: of its file.
         found: what ``zkdl inspect --json`` prints.
         claim: the statement that the proof names, or None where it is not at hand.
+        counted: the phases of the claim.
 
     Returns:
         A page that describes the proof without judging it.
     """
     parts = [_what(found, claim)]
     if claim is not None:
-        parts += [_settings(claim)]
-    parts += [_bytes(found)]
+        parts.append(_settings(claim))
+    parts += [
+        phase_section(found, list(counted)),
+        bytes_section(found),
+        *times_section(found.get("reported")),
+    ]
     if claim is not None:
-        parts += [_soundness(found["soundness"])]
-    parts += [_names(found, claim)]
+        parts.append(soundness_section(found["soundness"], list(counted)))
+    parts.append(_names(found, claim))
     return Page(
         title="Proof of training",
         kicker=f"zkdl proof · {name}",
-        lead="What this file claims and what is inside it. Describing a proof is not checking it: only "
-        "zkdl verify, with the statement and this file, says whether the claim is true.",
+        lead=LEAD,
         top=figures(_figures(found, claim)),
         sections=parts,
-        footer=f"zkdl {__version__}. Research software, not audited; docs/what-is-proved.md has the exact "
-        "relation and its assumptions.",
+        footer=FOOTER,
     )
 
 
@@ -81,8 +80,6 @@ def _figures(found: dict[str, Any], claim: Any) -> list[tuple[str, str, str]]:
     ]
     if claim is None:
         return rows
-    soundness = found["soundness"]
-    binding, statistical = soundness["binding_bits"], soundness["statistical_bits"]
     return [
         (
             f"{number_text(claim.steps)} × {number_text(claim.batch_size)}",
@@ -95,11 +92,7 @@ def _figures(found: dict[str, Any], claim: Any) -> list[tuple[str, str, str]]:
             f"{_parameters(claim):,} parameters, ReLU between layers",
         ),
         *rows,
-        (
-            f"{min(binding, int(statistical))} bits",
-            "security",
-            f"the group's; the protocol itself errs with probability below {_error(soundness)}",
-        ),
+        security(found["soundness"]),
     ]
 
 
@@ -110,14 +103,7 @@ def _parameters(claim: Any) -> int:
 
 def _what(found: dict[str, Any], claim: Any) -> tuple[str, Markup]:
     if claim is None:
-        text = note(
-            "The statement that this proof names was not at hand, so this page cannot say what is claimed. "
-            "Give it with --statement; its digest is ",
-            tag("code", found["statement_digest"]),
-            ".",
-            warning=True,
-        )
-        return section("What is proved", text)
+        return section("What is proved", unknown_claim(found))
     seed = f"{claim.seed:,}"
     said = paragraph(
         f"Whoever made this proof knows the records that its batches use, out of {claim.records:,} published "
@@ -141,6 +127,17 @@ def _what(found: dict[str, Any], claim: Any) -> tuple[str, Markup]:
         f"differential privacy, time or place.{taken}"
     )
     return section("What is proved", said, hidden, missing)
+
+
+def unknown_claim(found: dict[str, Any]) -> Markup:
+    """Return what to say of a proof whose statement is not at hand."""
+    return note(
+        "The statement that this proof names was not at hand, so this page cannot say what is claimed. "
+        "Give it with --statement; its digest is ",
+        tag("code", found["statement_digest"]),
+        ".",
+        warning=True,
+    )
 
 
 def _first(claim: Any) -> str:
@@ -174,47 +171,8 @@ def _settings(claim: Any) -> tuple[str, Markup]:
     return section(
         "Settings",
         facts(rows),
-        _spaced(table(["fixed-point setting", "bits"], fixed, "how numbers are kept")),
+        spaced(table(["fixed-point setting", "bits"], fixed, "how numbers are kept")),
     )
-
-
-def _bytes(found: dict[str, Any]) -> tuple[str, Markup]:
-    sizes: dict[str, int] = found["sections"]
-    content = sum(sizes.values())
-    rows = [
-        [name, size, f"{number_text(100.0 * size / max(1, content), 3)} %", _SECTIONS.get(name, "")]
-        for name, size in sizes.items()
-    ]
-    rows.append(
-        ["header and frames", found["bytes"] - content, "", "version, digest of the statement, lengths"]
-    )
-    bars = [Bar(name, float(size), f"{size:,} B") for name, size in sizes.items()]
-    plot = bar_plot(bars, "Bytes of each part of the proof", "plot-bytes")
-    numbers = table(
-        ["part", "bytes", "share", "what it shows"], rows, "parts in the order of the file", words=(3,)
-    )
-    about = "A proof is its sections back to back: nothing is compressed, cached, or left to be asked for."
-    return section("Where the bytes are", pair("Parts of the proof", about, plot, numbers))
-
-
-def _soundness(soundness: dict[str, Any]) -> tuple[str, Markup]:
-    said = paragraph(
-        f"A false claim passes the interactive protocol with probability below {_error(soundness)}: the sum "
-        "of the terms below. What limits security is the group: breaking a commitment by the best known way "
-        f"takes work of about {soundness['binding_bits']} bits; and the hash function has to behave like a "
-        "random oracle.",
-    )
-    rows = [
-        [name, float(bits), _ARGUMENTS.get(name, "")] for name, bits in soundness["bits_by_argument"].items()
-    ]
-    numbers = table(
-        ["argument", "bits", "what it is"], rows, "soundness error of each argument, as −log₂", words=(2,)
-    )
-    return section("Soundness, term by term", said, numbers)
-
-
-def _error(soundness: dict[str, Any]) -> str:
-    return power_text(2, -int(soundness["statistical_bits"]))
 
 
 def _names(found: dict[str, Any], claim: Any) -> tuple[str, Markup]:
@@ -237,7 +195,3 @@ def _names(found: dict[str, Any], claim: Any) -> tuple[str, Markup]:
             ),
         ]
     return section("Names and versions", facts(rows))
-
-
-def _spaced(content: Markup) -> Markup:
-    return tag("div", content, class_="spaced")

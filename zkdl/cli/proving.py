@@ -46,6 +46,7 @@ def prove(
         check_file(target)
         choose_backend(backend, threads)
         from zkdl.arithmetic import get_backend
+        from zkdl.cli.notes import write_note
         from zkdl.prover import prove as make_proof
         from zkdl.prover.memory import check_memory, parse_limit
 
@@ -66,6 +67,7 @@ def prove(
             "out": str(target),
             "statement_digest": statement.digest().hex(),
         }
+        write_note(target, bytes(proof), summary)
         console.emit(summary if as_json else f"{target}: {len(proof)} bytes, proved in {seconds:.2f} s")
 
 
