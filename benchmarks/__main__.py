@@ -1,7 +1,8 @@
 """Run the benchmarks: `python -m benchmarks run`, with a report, or `python -m benchmarks [NAME ...]`, bare.
 
 `python -m benchmarks run [--quick] [--only NAME] --out REPORT` (see its `--help`) goes on where it stopped
-and puts everything into one page. Without `run`, the named parts, or all, are measured and that is all.
+and puts everything into one page; `python -m benchmarks publish REPORT` takes its figures into docs/. Without
+either, the named parts, or all, are measured and that is all.
 
 Each part is a module of this folder with options of its own (`python -m benchmarks.NAME --help`) and writes
 its figures, with the machine they come from, to FOLDER/NAME.json. Parts run in processes of their own, so
@@ -29,6 +30,10 @@ def main() -> int:
         from benchmarks._run import main as run
 
         return run(sys.argv[2:], parts())
+    if sys.argv[1:2] == ["publish"]:
+        from benchmarks._publish import main as publish
+
+        return publish(sys.argv[2:])
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -148,8 +148,8 @@ def _beside(result):
             series.append(_line("squared l2, dpkit", distances["squared l2"], "epsilon"))
             series.append(_line("squared l2, OpenDP sums", others["squared l2, OpenDP sums"], "epsilon"))
         about = (
-            "l1 by the default structure and by the trees of the literature; squared distances by one release "
-            "and by OpenDP's sum of every column."
+            "l1 by the default structure and by the trees of the literature; squared distances by one "
+            "release and by OpenDP's sum of every column."
         )
         yield chart(
             "Distances beside other ways, pure", f"{about} {_about(distances['l1'])}", series,
