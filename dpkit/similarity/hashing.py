@@ -8,7 +8,8 @@ Partitions. `laplacian`, exp(-|x-y|_1/h): a grid with a random width on each coo
 and a uniform shift. `exponential`, exp(-|x-y|_2/h), on a ball: a Poisson number of random hyperplanes; the
 cell is the set of sides. `inverse_l1` and `inverse_l2` are mixtures over t ~ Exp(1) of those at bandwidth h/t
 (1/(1+u) = E exp(-t u)). Cells are hashed into W buckets by a strongly universal hash, whose chance collisions
-are taken off when a query is answered.
+are taken off when a query is answered. Public clouds of points then take off most of what the choice of
+partitions did to the answer (see `clouds`).
 
 Every cell is computed from one record alone, in integers or in sums that double precision holds exactly, so a
 record's counters never depend on the records beside it.
@@ -27,6 +28,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from dpkit.grid import to_grid
+from dpkit.similarity.clouds import CLOUDS, Clouds, clouds_helpful, combine, draw, gather, tabulate
 from dpkit.similarity.embedding import mean_projection
 from dpkit.similarity.fourier import COORDINATE_BITS, COORDINATE_LIMIT
 from dpkit.similarity.moments import Ball, ball_integers
@@ -348,7 +350,8 @@ class HashMap:
         """Return the estimates of the sums and of their variances, (rows,) each.
 
         With c_r the counter of y's bucket in row r and N the released count, the mean over rows of
-        (c_r - N/W) W/(W-1); the variance from the spread of blocks of rows (see `block_variance`).
+        (c_r - N/W) W/(W-1); from 128 rows on c_r is corrected by the clouds. The variance comes from the
+        spread of blocks of rows (see `block_variance`).
 
         Args:
             noisy: (R, W) released counters.
@@ -357,9 +360,13 @@ class HashMap:
         """
         table, lift = noisy.astype(np.float64), self.buckets / (self.buckets - 1.0)
         found, block = np.zeros((len(queries), 3)), self.block
+        public = self.clouds
 
         def work(chunk: slice) -> None:
             integers = self.integers(queries[chunk], clip=False)
+            if public is not None:
+                found[chunk] = self._corrected(table, integers, public)
+                return
             inner = np.zeros(len(integers))
             for tile, (rows, _) in enumerate(self._tiles):
                 buckets = self.buckets_of(integers, tile)
@@ -371,6 +378,47 @@ class HashMap:
         if self.features == 1:
             return values, np.full(len(values), np.inf)
         return values, lift**2 * block_variance(found, self.features, block)
+
+    @functools.cached_property
+    def clouds(self) -> Clouds | None:
+        """Public points counted in these partitions, or None for tables that they would not help."""
+        if not clouds_helpful(self.features, self.columns, self.buckets):
+            return None
+        points = draw(self.public_seed, self.columns, self.ball is not None)
+        unit, box = 2.0**-COORDINATE_BITS, self.bounds
+        middle = 0.0 if box is None else np.array(box[0]) / 2 + np.array(box[1]) / 2
+        if self.ball is not None:
+            unit = self.ball.radius / self.bandwidth * 2.0**-_BALL_BITS
+            points = np.array(self.ball.center) + points * self.ball.radius
+        else:
+            points = middle + points * self.bandwidth
+        integers = self.integers(points, clip=True)
+        table = tabulate(
+            self.shape,
+            [rows for rows, _ in self._tiles],
+            lambda tile: self.buckets_of(integers, tile),
+            run_chunks,
+        )
+        return Clouds(
+            np.ascontiguousarray(integers.T.astype(np.float64)),
+            table,
+            unit,
+            HASHED[self.kernel] == "planes",
+            self.kernel.startswith("inverse"),
+        )
+
+    def _corrected(
+        self, table: NDArray[np.float64], integers: NDArray[np.int64], public: Clouds
+    ) -> NDArray[np.float64]:
+        """Return sums of corrected counters at queries given as integers, and of their blocks, (rows, 3)."""
+        terms, blocks = CLOUDS + 1, -(-self.features // self.block)
+        sums, products = np.zeros((len(integers), blocks, terms)), np.zeros((len(integers), 2, terms, terms))
+        for tile, (rows, _) in enumerate(self._tiles):
+            buckets = self.buckets_of(integers, tile)
+            gather(buckets, table[rows], public.table[rows], rows.start, self.block, sums, products)
+        chance = 1.0 / self.buckets
+        means = chance * public.points + (1.0 - chance) * public.kernel_sums(integers)
+        return combine(sums, products, means, self.features, self.block)
 
     def noise_variance(self, each: float) -> float:
         """Return the variance of the noise in an answer, where every counter has variance `each`."""
