@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dpkit.errors import ArgumentError, MissingBoundsError
 from dpkit.guarantee import rho_for
+from dpkit.similarity.clouds import clouds_helpful
 from dpkit.similarity.exponentials import BASES, ExponentialsMap
 from dpkit.similarity.fourier import ROTATION_INVARIANT
 from dpkit.similarity.hashing import BUCKETS, HASHED, planes_per_row
@@ -25,6 +26,7 @@ _PURE_RATE = 0.08
 _SHARE = 0.98  # of the budget, for the sums
 _ORTHOGONAL_SPREAD = 0.2
 _HASH_SPREAD = 0.14
+_CLOUD_SPREAD = 0.07  # behind public clouds: 0.02-0.06 for data about the middle, 0.14 and more far off it
 _MOST_ROWS = 1 << 13  # 16 MiB of counters
 _FEWEST_EXPONENTIALS = 8
 
@@ -74,7 +76,7 @@ class KDEPrediction:
         features: m frequencies, or rows of counters.
         noise_std: standard deviation of the noise in an average over the expected records.
         sampling_std: of the choice of frequencies or partitions, about (measured: c / sqrt(m); c = 0.3 for
-            Fourier features, 0.14 for counters).
+            Fourier features, 0.07 for counters from 128 rows on, 0.14 below).
         error: both, with bias and reduction, root of the sum of squares.
         expected_records: the n that the figures are about.
         structure: `fourier`, `exponentials` or `hash`.
@@ -157,6 +159,8 @@ def figures(question: Question, structure: str, m: int) -> KDEPrediction:
         noise *= BUCKETS / (BUCKETS - 1.0)
         rows = question.planes if HASHED[question.kernel] == "planes" else 2.0
         spread, work = _HASH_SPREAD, int(m * rows * d)
+        if clouds_helpful(m, d, BUCKETS):
+            spread = _CLOUD_SPREAD
     else:
         spread, work = _SPREAD, m * d
     if structure == "fourier" and question.kernel in ROTATION_INVARIANT and d > 1:
@@ -170,15 +174,17 @@ def figures(question: Question, structure: str, m: int) -> KDEPrediction:
 def choose_rows(question: Question) -> int:
     """Return R, the rows of counters with the least predicted error that time and memory allow.
 
-    Sampling c/sqrt(R), c = 0.14, against noise sqrt(2R)/(eps n): R = 0.1 eps n, half of it under `replace`.
+    Sampling c/sqrt(R), c = 0.07 behind public clouds, against noise sqrt(2R)/(eps n): R = 0.05 eps n, half of
+    it under `replace`; c = 0.14 and twice the rows for records too wide for clouds.
     Gaussian noise does not grow with R: then R brings sampling to 0.0027, or to half the noise.
     """
     d = question.columns
+    spread = _CLOUD_SPREAD if clouds_helpful(_FEWEST, d, BUCKETS) else _HASH_SPREAD
     if question.delta == 0.0:
-        wanted = _HASH_SPREAD * question.epsilon * question.records / math.sqrt(2.0)
+        wanted = spread * question.epsilon * question.records / math.sqrt(2.0)
         wanted /= 2.0 if question.replace else 1.0
     else:
-        wanted = (_HASH_SPREAD / max(_TARGET, question.sigma / (2.0 * question.records))) ** 2
+        wanted = (spread / max(_TARGET, question.sigma / (2.0 * question.records))) ** 2
     most = min(_MOST_ROWS, max(_WIDE // 2, _QUICK_WORDS // (4 * d)), _MAX_WORDS // d)
     if HASHED[question.kernel] == "planes":
         most = min(most, int(_QUICK_WORDS // max(1.0, question.planes * d)))
