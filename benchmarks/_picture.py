@@ -7,11 +7,11 @@ from dpkit._page import Markup, line_plot, tag
 from dpkit._page.plots import COLOURS, _dashes, _mark
 
 _WIDTH, _PLOT, _TOP, _ROW = 400, 268, 26, 17
-_LETTERS = 5.6  # width of a letter of the legend, at most
+_LETTERS = 6.1  # width of a letter of the legend, at most
 _STYLE = """
 text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif;
 fill:var(--ink);font-size:11.5px}
-.title{font-size:13px;font-weight:600}.sheet{fill:var(--card)}
+.title{font-size:12px;font-weight:600}.sheet{fill:var(--card)}
 .tick{fill:var(--soft);font-size:11px}.axis{fill:var(--soft)}
 .grid{stroke:var(--grid)}.rule{stroke:var(--soft)}
 .line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
@@ -59,7 +59,7 @@ def _legend(series, top):
     """Return samples with their names, as many a row as fit, and the height of the whole."""
     entries, left = [], 8.0
     for number, one in enumerate(series):
-        wide = 42 + _LETTERS * len(one.label)
+        wide = 46 + _LETTERS * len(one.label)
         if left > 8 and left + wide > _WIDTH:
             left, top = 8.0, top + _ROW
         parts = [

@@ -14,6 +14,7 @@ import re
 import sys
 from pathlib import Path
 
+from benchmarks import _readme
 from benchmarks._machine import ROOT
 from benchmarks._publish_pictures import PICTURES
 from benchmarks._publish_tables import TABLES
@@ -46,8 +47,7 @@ def compact(entry):
     """Return what is kept of a part's entry in REPORT/raw."""
     kept = ("part", "quick", "state", "seconds", "started", "commit", "changed", "machine", "versions")
     result = {k: v for k, v in entry["result"].items() if k not in _TWICE}
-    options = ["--quick"] if entry["quick"] else []
-    return rounded({**{k: entry[k] for k in kept}, "options": options, "result": result})
+    return rounded({**{k: entry[k] for k in kept}, "options": entry.get("options", []), "result": result})
 
 
 def written(entry):
@@ -124,7 +124,7 @@ def write_docs(docs):
     for name, (part, make) in PICTURES.items():
         if part in entries and (drawn := make(entries[part])):
             changed += _put(docs / "figures" / name, drawn.encode())
-    return changed
+    return changed + _readme.write(docs, entries, _put)
 
 
 def _put(path, data):

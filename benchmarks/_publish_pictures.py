@@ -49,7 +49,7 @@ def error_against_length(entry):
     of = lambda name: [row for row in rows if row["mechanism"] == name]
     series = [_line(name, of(name), "horizon", "rmse") for name in ("blt", "sqrt", "hybrid", "binary")]
     series.append(_line("least possible", of("blt"), "horizon", "floor", "bound"))
-    title = "Root mean square error of a private running count, ρ = 1/2"
+    title = "RMSE of a private running count, ρ = 1/2"
     return picture(
         title, [one for one in series if len(one.x)], Axis("length of the stream", log=2),
         Axis("error of the count", zero=True),
@@ -75,7 +75,7 @@ def proof_seconds(entry):
     ]  # fmt: skip
     if chained:
         series.append(_line("prove, a proof a step (bits)", chained, "steps", "seconds", "points"))
-    return picture(f"A proof of training: {network}", series, Axis("steps", log=2), Axis("seconds", log=10))
+    return picture(f"Proof of training, {network}", series, Axis("steps", log=2), Axis("seconds", log=10))
 
 
 def proof_bytes(entry):
@@ -84,7 +84,7 @@ def proof_bytes(entry):
     series = [_line(name, rows, "steps", "proof_bytes") for name, rows in sweep.items() if rows]
     if chained:
         series.append(_line("a proof a step (bits)", chained, "steps", "proof_bytes", "points"))
-    return picture(f"Bytes of a proof: {network}", series, Axis("steps", log=2), Axis("bytes", log=10))
+    return picture(f"Bytes of a proof, {network}", series, Axis("steps", log=2), Axis("bytes", log=10))
 
 
 def _accuracy(entry, data):

@@ -6,7 +6,8 @@ Every part is a module of this folder and runs in a process of its own. Its figu
 REPORT/raw/NAME.json with the machine, versions, commit and options they come from; what it said in
 REPORT/logs/NAME.txt; what else it wrote in REPORT/files/NAME/. A part that is done, with the same options at
 the same commit, is not run again; one that fails or is cut off loses nothing of the others. The report,
-REPORT/index.html, is written anew after every part.
+REPORT/index.html, is written anew after every part. In full it takes less than an hour: parts that by
+themselves take longer are given fewer seeds or rounds here (`FULL`), which is kept with their figures.
 """
 
 import argparse
@@ -30,6 +31,20 @@ FIRST = (
     "tradeoff", "continual", "proving", "similarity", "accuracy", "classification", "audit", "training",
     "arithmetic", "noise",
 )  # fmt: skip
+# What parts are asked for in full: less than they do by themselves where that takes too long.
+FULL = {
+    "continual": ("--runs", "3"),
+    "accuracy": ("--seeds", "3"),
+    "audit": ("--repeats", "4", "--runs", "400,1600"),
+    "arithmetic": ("--rounds", "3"),
+    "similarity": ("--draws", "8", "--skip-classes"),
+}
+# Seconds of a quiet run on two processors (AMD EPYC, Zen 3): in full, with --quick.
+EXPECTED = {
+    "tradeoff": (240, 50), "continual": (180, 14), "proving": (600, 94), "similarity": (300, 85),
+    "accuracy": (120, 14), "classification": (120, 22), "audit": (150, 24), "training": (40, 6),
+    "arithmetic": (120, 39), "noise": (30, 9),
+}  # fmt: skip
 DONE, MISSED, FAILED = "done", "missed", "failed"
 
 
@@ -46,7 +61,9 @@ def main(arguments, names) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--quick", action="store_true", help="small sizes: everything in under 10 minutes")
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes: everything in under 10 minutes, not 45"
+    )
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="these parts alone")
     parser.add_argument("--out", type=Path, default=Path("bench-out"), metavar="REPORT", help="folder")
     parser.add_argument("--again", action="store_true", help="run parts that are done, too")
@@ -59,11 +76,18 @@ def main(arguments, names) -> int:
     out = options.out.resolve()
     for folder in ("raw", "logs"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    states, code = [], 0
+    states, code, pace, took, meant = [], 0, 1.0, 0.0, 0.0
     try:
         for number, name in enumerate(chosen, 1):
-            states.append(_part(name, out, options, f"[{number}/{len(chosen)}] {name}"))
+            ahead = sum(_expected(other, options.quick) for other in chosen[number - 1 :])
+            shown = f"[{number}/{len(chosen)}, {_minutes(pace * ahead)} left] {name}"
+            start = time.perf_counter()
+            states.append(_part(name, out, options, shown))
             _report(out)
+            spent, known = time.perf_counter() - start, _expected(name, options.quick)
+            if spent > 1.0 and known:  # other machines, or other load: what is left goes at the same pace
+                took, meant = took + spent, meant + known
+                pace = took / meant
     except KeyboardInterrupt:
         print("\ninterrupted: run the same command to go on", file=sys.stderr)
         code = 130
@@ -73,10 +97,19 @@ def main(arguments, names) -> int:
     return code or int(FAILED in states)
 
 
+def _expected(name, quick):
+    return EXPECTED.get(name, (60, 10))[int(quick)]
+
+
+def _minutes(seconds):
+    return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {seconds:.0f} s"
+
+
 def _part(name, out, options, shown):
     """Run a part unless it is done; return how it ended."""
     raw = out / "raw" / f"{name}.json"
-    identity = {"part": name, "quick": options.quick, **commit()}
+    asked = ["--quick"] if options.quick else list(FULL.get(name, ()))
+    identity = {"part": name, "quick": options.quick, "options": asked, **commit()}
     known = read(raw)
     same = known is not None and all(known.get(key) == value for key, value in identity.items())
     if same and known["state"] != FAILED and not options.again:
@@ -90,9 +123,9 @@ def _part(name, out, options, shown):
     folder.mkdir(parents=True, exist_ok=True)
     write(about, identity)
     entry = {**identity, "machine": machine(), "versions": versions(), "started": _now()}
-    command = [*_program(name), "--out", str(work)]
+    command = [*_program(name), "--out", str(work), *asked]
     start = time.perf_counter()
-    code = _watch(command + ["--quick"] * options.quick, out / "logs" / f"{name}.txt", shown)
+    code = _watch(command, out / "logs" / f"{name}.txt", shown)
     entry |= {"seconds": time.perf_counter() - start, "exit_code": code, "result": read(work)}
     # A part that measured everything but missed a limit of its own says so with exit code 1.
     entry["state"] = FAILED if entry["result"] is None or code not in (0, 1) else MISSED if code else DONE

@@ -2,12 +2,12 @@
 
     python -m benchmarks.proving [--quick] [--only GROUP,...] [--out FILE] [--threads N] [--fit] [--again]
 
-Groups: depth, width, batch, steps, middle, parameters, baseline; by name only: smaller, headline (10.5
-million parameters, eight hidden layers of 1,024, batch 64, T = 8 and 32). Every point is a real training run,
-trained, proved and verified in processes of its own, and lands in FILE at once: a run that is cut off goes on
-where it stopped, one point that fails does not lose the others, and a point that memory will not hold is left
-out with the figure. Beside FILE: a CSV, plots (SVG), and tables in Markdown. ``--fit`` adds what
-`zkdl estimate` says.
+Groups: depth, width, batch, steps, middle, parameters, baseline, headline (10.5 million parameters, eight
+hidden layers of 1,024, batch 64, T = 8); by name only: smaller, and T = 32 of the headline. Every point is a
+real training run, trained, proved and verified in processes of its own, and lands in FILE at once: a run that
+is cut off goes on where it stopped, one point that fails does not lose the others, and a point that memory
+will not hold is left out with the figure. Beside FILE: a CSV, plots (SVG), and tables in Markdown. ``--fit``
+adds what `zkdl estimate` says.
 """
 
 from __future__ import annotations
