@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from dpkit._compiled import njit
 
 LOG_ERROR = 8
 SLACK = 16

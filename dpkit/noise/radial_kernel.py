@@ -13,8 +13,8 @@ from math import isqrt
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from dpkit._compiled import njit
 from dpkit.noise.kernels import _laplace_trial, _leading_zeros, _multiply, _neg_log
 
 __all__ = ["LENGTH_SLACK", "radial_fill", "root_table"]

@@ -24,9 +24,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from dpkit._compiled import njit
 from dpkit.similarity.stream import PublicStream
 
 __all__ = ["CLOUDS", "Clouds", "clouds_helpful", "combine", "draw", "gather", "tabulate"]

@@ -7,8 +7,9 @@ so the squared error of the slopes never grows. Nothing is promised for that of 
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from dpkit._compiled import njit
 
 __all__ = ["convex_table"]
 

@@ -24,9 +24,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from dpkit._compiled import njit
 from dpkit.grid import to_grid
 from dpkit.similarity.clouds import CLOUDS, Clouds, clouds_helpful, combine, draw, gather, tabulate
 from dpkit.similarity.embedding import mean_projection

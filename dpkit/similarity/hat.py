@@ -17,9 +17,9 @@ from fractions import Fraction
 from typing import Any, Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from dpkit._compiled import njit
 from dpkit.grid import to_grid
 from dpkit.similarity.convex import convex_table
 from dpkit.similarity.plan import Budget, NoisePlan, best_shapes, largest, part_scales, shares

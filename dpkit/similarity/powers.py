@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from dpkit._compiled import njit
 from dpkit.errors import ArgumentError
 from dpkit.similarity.calibration import COUNT_SHARE
 from dpkit.similarity.hat import GRID_BITS, HatReader, add_leaves, box_integers, hat_runs

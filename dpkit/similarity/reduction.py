@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from dpkit._compiled import njit
 from dpkit.errors import ArgumentError
 from dpkit.similarity.inputs import check_integer
 from dpkit.similarity.kernels import KERNELS

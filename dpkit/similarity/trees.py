@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from dpkit._compiled import njit
 from dpkit.similarity.hat import GRID_BITS, HatMap
 from dpkit.similarity.plan import Budget, NoisePlan, shares
 

@@ -52,12 +52,14 @@ def test_every_kernel_is_cached_under_a_digest():
     assert all(isinstance(function._cache, compilation._StampedCache) for function in kernels)
 
 
-def test_the_digest_is_part_of_every_cache_key(monkeypatch):
-    cache = field_kernels.add_many._cache
-    codegen = field_kernels.add_many.targetctx.codegen()
-    before = cache._index_key((), codegen)
-    monkeypatch.setattr(cache, "_digest", "another")
-    assert cache._index_key((), codegen) != before
+def test_the_digest_is_part_of_every_file_name(monkeypatch):
+    def name():
+        return compilation._StampedCache(field_kernels.add_many.py_func)._cache_file._alone(())._index_name
+
+    before = name()
+    assert name() == before
+    monkeypatch.setattr(compilation, "_sources_digest", lambda path: "another")
+    assert name() != before
 
 
 def test_the_digest_sees_content_where_size_and_time_are_equal(tmp_path):
@@ -92,7 +94,7 @@ def test_a_second_process_compiles_nothing(tmp_path):
 def test_compiling_is_announced_once_and_at_a_terminal_only(monkeypatch, capsys, terminal):
     compilation._announce.cache_clear()
     monkeypatch.setattr(compilation.sys.stderr, "isatty", lambda: terminal, raising=False)
-    monkeypatch.setattr(compilation.FunctionCache, "load_overload", lambda *args: None)
+    monkeypatch.setattr(compilation.Cache, "load_overload", lambda *args: None)
     for _ in range(2):
         assert field_kernels.add_many._cache.load_overload((), None) is None
     assert capsys.readouterr().err.count("compiling kernels") == int(terminal)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from numba import njit
-from numba.core.caching import FunctionCache
+
+from dpkit._compiled import Cache
 
 
 @functools.cache
@@ -37,15 +38,11 @@ def _announce() -> None:
         sys.stderr.flush()
 
 
-class _StampedCache(FunctionCache):
-    """numba's cache of compiled functions, with the digest of the sources made part of every key."""
+class _StampedCache(Cache):
+    """The cache of machine code, its files named by the digest of all sources."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__(function)
-        self._digest = _sources_digest(function.__code__.co_filename)
-
-    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        return (*super()._index_key(sig, codegen), self._digest)
+        super().__init__(function, _sources_digest(function.__code__.co_filename))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         found = super().load_overload(sig, target_context)
