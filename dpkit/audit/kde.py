@@ -9,6 +9,7 @@ from dpkit.audit.attack import Mechanism
 from dpkit.noise import NoiseSource, OSNoise
 from dpkit.similarity.calibration import add_noise
 from dpkit.similarity.fourier import FourierMap
+from dpkit.similarity.phases import PHASE_BITS
 from dpkit.similarity.settings import KDESettings, KernelMap
 
 __all__ = ["exact_vector", "kde_mechanism", "neighbour_pairs", "tight_records"]
@@ -51,7 +52,7 @@ def tight_records(features: FourierMap) -> NDArray[np.float64]:
     Returns:
         (4, d) float64, in the units of the records; rows 0 and 2 have opposite contributions.
     """
-    turns = features.words.astype(np.float64) / 2.0**62
+    turns = features.words.astype(np.float64) / 2.0**PHASE_BITS
     turns -= np.rint(turns)  # frequencies are known modulo one turn a step; take the smallest
     eighths = np.array([1.0, 3.0, 5.0, 7.0]) / 8.0 + 1e-4
     goals = np.tile(eighths, (features.features, 1))

@@ -15,7 +15,7 @@ from dpkit.similarity.calibration import GAUSSIAN, Calibration
 from dpkit.similarity.distance import DistanceSum, DistanceSumBuilder
 from dpkit.similarity.distance_settings import DistanceSettings
 from dpkit.similarity.distances import METRICS
-from dpkit.similarity.fourier import ROTATION_INVARIANT, FourierMap, frequencies
+from dpkit.similarity.fourier import ROTATION_INVARIANT, FourierMap
 from dpkit.similarity.inputs import (
     check_bounds,
     check_budget,
@@ -317,7 +317,7 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
             sums = np.stack([r.query(rows) for r in self.releases_], axis=1)
             return np.asarray(sums / self.class_count_)
         # All classes share the frequencies: one product serves them all.
-        w = frequencies(features.kernel, features.features, features.columns, features.public_seed)
+        w = features.rounded_frequencies()
         noisy = np.stack([r._sums for r in self.releases_]) * 2.0**-features.grid_bits / features.features
         found = np.empty((len(rows), len(self.releases_)))
         step = max(1, _QUERY_NUMBERS // features.features)

@@ -1,8 +1,8 @@
 """Build and query of Fourier features over an array module: CuPy on a GPU, NumPy in tests.
 
-The integers are those of the compiled loops, bit for bit. Phases modulo 2^62 come from products of limbs,
-16 bits of a coordinate by 21 bits of a frequency: below 2^53 for d up to 2^16, so a double-precision matrix
-product is exact in whatever order a device adds. The rest is shifts, table look-ups and integer sums. Noise
+The integers are those of the compiled loops, bit for bit. Phases modulo 2^32 come from products of limbs of
+16 bits: below 2^53 for d up to 2^20, so a double-precision matrix product is exact in whatever order a device
+adds. The rest is shifts, table look-ups and integer sums. Noise
 is never drawn here: exact sums come back and meet noise on the processor.
 
 *Privacy*: the same map, hence the same proof. Exact sums lie in the device's memory while a chunk is added.
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from dpkit._arrays import on_host
 from dpkit.errors import ArgumentError, DpkitError
-from dpkit.similarity.fourier import COORDINATE_BITS, COORDINATE_LIMIT, FourierMap
-from dpkit.similarity.sums import INDEX_BITS, PHASE_BITS
+from dpkit.similarity.fourier import COORDINATE_BITS, FAR, FourierMap
+from dpkit.similarity.phases import INDEX_BITS, PHASE_BITS
 
 __all__ = ["BACKENDS", "MAX_COLUMNS", "add_on", "answer_on", "array_module", "check_backend"]
 
 BACKENDS = ("cpu", "gpu")
-MAX_COLUMNS = 1 << 16
-_POINT_BITS, _WORD_BITS = 16, 21
+MAX_COLUMNS = 1 << 20
+_LIMB_BITS = 16
 _CHUNK_NUMBERS = 1 << 24  # entries of a (rows, m) array: 128 MiB
 
 
@@ -67,31 +67,31 @@ def _integers(xp: Any, points: Any, features: FourierMap, clip: bool) -> Any:
             values = xp.clip(values, low, high)
         values = values / features.bandwidth
         scaled = xp.where(xp.isnan(values), nan, values) * float(1 << COORDINATE_BITS)
-    return xp.clip(xp.rint(scaled), -float(COORDINATE_LIMIT), float(COORDINATE_LIMIT)).astype(xp.int64)
+    return xp.clip(xp.rint(scaled), -float(FAR), float(FAR)).astype(xp.int64) & ((1 << PHASE_BITS) - 1)
 
 
-def _limbs(xp: Any, integers: Any, bits: int, count: int) -> list[Any]:
-    """Return limbs, float64, of int64 arrays: all but the top one in [0, 2^bits), the top one signed."""
-    low = [(integers >> (bits * i)) & ((1 << bits) - 1) for i in range(count - 1)]
-    return [part.astype(xp.float64) for part in (*low, integers >> (bits * (count - 1)))]
+def _limbs(xp: Any, integers: Any) -> list[Any]:
+    """Return low and high half, float64, of integers in [0, 2^32)."""
+    return [
+        (integers & ((1 << _LIMB_BITS) - 1)).astype(xp.float64),
+        (integers >> _LIMB_BITS).astype(xp.float64),
+    ]
 
 
 def _indices(xp: Any, integers: Any, words: list[Any]) -> Any:
     """Return table places of all phases, (rows, m) int64."""
-    phases: Any = None
-    for i, x in enumerate(_limbs(xp, integers, _POINT_BITS, 3)):
-        for j, w in enumerate(words):
-            shift = _POINT_BITS * i + _WORD_BITS * j
-            if shift < PHASE_BITS:
-                part = (x @ w).astype(xp.int64) << shift
-                phases = part if phases is None else phases + part
-    return (phases >> (PHASE_BITS - INDEX_BITS)) & ((1 << INDEX_BITS) - 1)
+    low, high = _limbs(xp, integers)
+    cross = (low @ words[1]).astype(xp.int64) + (high @ words[0]).astype(xp.int64)
+    cross = (cross & ((1 << _LIMB_BITS) - 1)) << _LIMB_BITS
+    phases = cross + (low @ words[0]).astype(xp.int64)  # high times high: whole turns
+    shift = PHASE_BITS - INDEX_BITS
+    return ((phases + (1 << (shift - 1))) >> shift) & ((1 << INDEX_BITS) - 1)
 
 
 def _words(xp: Any, features: FourierMap) -> list[Any]:
     if features.columns > MAX_COLUMNS:
         raise ArgumentError(f"backend='gpu' takes at most {MAX_COLUMNS} columns, got {features.columns}")
-    return _limbs(xp, xp.asarray(np.ascontiguousarray(features.words.T)), _WORD_BITS, 3)
+    return _limbs(xp, xp.asarray(np.ascontiguousarray(features.words.T).astype(np.int64)))
 
 
 def _chunks(points: Any, features: FourierMap) -> list[slice]:
@@ -108,11 +108,10 @@ def add_on(xp: Any, sums: NDArray[np.uint64], points: Any, features: FourierMap)
         points: (rows, d) real, of NumPy or of `xp`.
         features: the public map.
     """
-    words, table = _words(xp, features), xp.asarray(features.table.astype(np.int64))
-    turn = 3 << (INDEX_BITS - 2)
+    words, pairs = _words(xp, features), xp.asarray(features.pairs.T.astype(np.int64))
     for chunk in _chunks(points, features):
         places = _indices(xp, _integers(xp, points[chunk], features, clip=True), words)
-        parts = [table[places].sum(axis=0), table[(places + turn) & ((1 << INDEX_BITS) - 1)].sum(axis=0)]
+        parts = [table[places].sum(axis=0) for table in pairs]
         sums += np.stack([np.asarray(on_host(part)) for part in parts]).view(np.uint64)
 
 
@@ -128,15 +127,15 @@ def answer_on(
         features: the public map.
         block: terms that belong together.
     """
-    words, table = _words(xp, features), xp.asarray(features.table.astype(np.float64))
+    words, pairs = _words(xp, features), xp.asarray(features.pairs.T.astype(np.float64))
     cosines, sines = xp.asarray(sums * float(4.0**-features.grid_bits))
-    turn, m = 3 << (INDEX_BITS - 2), features.features
+    m = features.features
     starts = range(0, m, block)
     sizes = xp.asarray(np.array([min(block, m - start) for start in starts], dtype=np.float64))
     found = []
     for chunk in _chunks(points, features):
         places = _indices(xp, _integers(xp, points[chunk], features, clip=False), words)
-        terms = cosines * table[places] + sines * table[(places + turn) & ((1 << INDEX_BITS) - 1)]
+        terms = cosines * pairs[0][places] + sines * pairs[1][places]
         padded = xp.zeros((len(terms), len(starts) * block))
         padded[:, :m] = terms
         blocks = padded.reshape(len(terms), len(starts), block).sum(axis=2)

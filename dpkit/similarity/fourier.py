@@ -4,10 +4,11 @@ Each kernel here is E cos(<w, x - y>) over a public frequency w (Bochner), and c
 sin a sin b, so the sum of similarities at y is an average of c_j cos<w_j, y> + s_j sin<w_j, y> over m
 frequencies, with c_j, s_j the sums of cos<w_j, x>, sin<w_j, x> over the records.
 
-A record's contribution is computed without floats: x_int = round(2^16 x/h), w_int = round(2^46 w/(2 pi)) mod
-2^62, the phase <x_int, w_int> mod 2^62 in turns of 2^-62, and its top 16 bits look up trunc(2^P cos),
-trunc(2^P sin) in one public table with c^2 + s^2 <= 4^P for every entry. So sensitivities are exact whatever
-the record.
+A record's contribution is computed without floats: x_int = round(2^16 x/h), w_int = round(2^16 w/(2 pi)), the
+phase <x_int, w_int> mod 2^32 in turns of 2^-32, rounded to one of 2^12 places, where one public table holds
+trunc(2^P cos), trunc(2^P sin) with c^2 + s^2 <= 4^P in every row. So sensitivities are exact whatever the
+record. Rounded frequencies make every kernel repeat with period 2^16 h in each coordinate, and multiply it by
+a factor 1 - O(|x-y|^2 2^-32 / h^2) within it (docs/privacy.md).
 """
 
 import functools
@@ -17,27 +18,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from dpkit.grid import norm_squared_cap, pair_l1, to_grid
+from dpkit._compiled import njit
+from dpkit.grid import norm_squared_cap, pair_l1
+from dpkit.similarity.phases import INDEX_BITS, PHASE_BITS, tiles
 from dpkit.similarity.stream import PublicStream
-from dpkit.similarity.sums import INDEX_BITS, PHASE_BITS, add_contributions, answer, block_variance, tiles
+from dpkit.similarity.sums import add_contributions, answer, block_variance
 
 __all__ = [
     "COORDINATE_BITS",
     "COORDINATE_LIMIT",
-    "INDEX_BITS",
-    "PHASE_BITS",
+    "FAR",
+    "MAP_VERSION",
     "FourierMap",
-    "cosine_table",
     "directions",
+    "pair_table",
 ]
 
+MAP_VERSION = 2
+"""Which law of records to integers a release was made with; 1 had phases modulo 2^62."""
 COORDINATE_BITS = 16  # x_int counts steps of h / 2^16
-COORDINATE_LIMIT = (
-    1 << 46
-)  # |x| saturates at 2^30 h, where a frequency's own rounding still moves < 1 table step
+COORDINATE_LIMIT = 1 << 46  # |x| saturates at 2^30 h
+FAR = COORDINATE_LIMIT + (1 << (PHASE_BITS - 1))  # and lands half a period from the origin
 FREQUENCY_BITS = PHASE_BITS - COORDINATE_BITS
 _BLOCK = 64
 _BLOCKS_AT_LEAST = 32
@@ -48,20 +51,19 @@ ROTATION_INVARIANT = frozenset({"gaussian", "exponential", "cauchy", "inverse_l2
 
 
 @functools.cache
-def cosine_table(grid_bits: int) -> NDArray[np.int32]:
-    """Return trunc(2^P cos(2 pi k / 2^16)) for k = 0..2^16-1, read-only (2^16,) int32.
+def pair_table(grid_bits: int) -> NDArray[np.int32]:
+    """Return trunc(2^P cos t), trunc(2^P sin t) for t = 2 pi k / 2^12, read-only (2^12, 2) int32.
 
-    One quarter wave is computed and mirrored, so the table is exactly symmetric; the sine is the same table
-    read a quarter turn earlier. Truncation is toward zero, and a pass over the table confirms c^2 + s^2 <=
-    4^P, clamping any entry that a float overshot: the sensitivity bound rests on that pass, not on the
-    cosine.
+    One quarter wave is computed and mirrored, so the table is exactly symmetric; the sine is the cosine a
+    quarter turn earlier. Truncation is toward zero, and a pass over the table confirms c^2 + s^2 <= 4^P,
+    clamping any entry that a float overshot: the sensitivity bound rests on that pass, not on the cosine.
 
     Args:
         grid_bits: P, in [0, 30].
 
     Example:
-        >>> cosine_table(20)[[0, 16384, 32768]].tolist()
-        [1048576, 0, -1048576]
+        >>> pair_table(20)[[0, 1024, 2048]].tolist()
+        [[1048576, 0], [0, 1048576], [-1048576, 0]]
     """
     size = 1 << INDEX_BITS
     quarter = size // 4
@@ -72,9 +74,36 @@ def cosine_table(grid_bits: int) -> NDArray[np.int32]:
         while rising[k] ** 2 + rising[quarter - k] ** 2 > cap:
             rising[max(k, quarter - k)] -= 1
     half = rising + [-v for v in rising[quarter - 1 :: -1]]
-    table = np.array(half + half[-2:0:-1], dtype=np.int32)
+    cosine = np.array(half + half[-2:0:-1], dtype=np.int32)
+    table = np.stack([cosine, np.roll(cosine, quarter)], axis=1)
     table.flags.writeable = False
     return table
+
+
+@functools.cache
+def _packed_table(grid_bits: int) -> NDArray[np.int64]:
+    """Return 2^32 cosine + sine of every row of the table, read-only (2^12,) int64."""
+    pairs = pair_table(grid_bits).astype(np.int64)
+    packed = (pairs[:, 0] << 32) + pairs[:, 1]
+    packed.flags.writeable = False
+    return packed
+
+
+@njit(cache=True, nogil=True)
+def _words_of(points, low, high, nan, bandwidth, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write round(2^16 clip(x) / h), saturated to FAR in magnitude, modulo 2^32; NaN becomes `nan`, in h."""
+    far = float(FAR)
+    for i in range(points.shape[0]):
+        for k in range(points.shape[1]):
+            value = points[i, k]
+            value = low[k] if value < low[k] else value
+            value = high[k] if value > high[k] else value
+            value = value / bandwidth
+            value = nan[k] if np.isnan(value) else value
+            steps = np.rint(value * 65536.0)
+            steps = -far if steps < -far else steps
+            steps = far if steps > far else steps
+            out[i, k] = np.uint32(np.int64(steps) & 0xFFFFFFFF)
 
 
 @njit(cache=True, nogil=True)
@@ -178,14 +207,18 @@ def frequencies(kernel: str, count: int, columns: int, seed: int) -> NDArray[np.
     return cauchy * stream.exponentials(count)[:, None] if kernel == "inverse_l1" else cauchy
 
 
-def frequency_words(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return round(2^46 w / (2 pi)) mod 2^62 for every entry, int64 of the same shape.
+def frequency_words(values: NDArray[np.float64]) -> NDArray[np.uint32]:
+    """Return round(2^16 w / (2 pi)) mod 2^32 for every entry, uint32 of the same shape.
 
     The remainder is taken in float64, where it is exact, so arbitrarily large Cauchy frequencies wrap
     correctly.
     """
-    steps = np.rint(values * (2.0**FREQUENCY_BITS / (2.0 * math.pi)))
-    return np.fmod(steps, 2.0**PHASE_BITS).astype(np.int64) & np.int64((1 << PHASE_BITS) - 1)
+    return np.fmod(_frequency_steps(values), 2.0**PHASE_BITS).astype(np.int64).astype(np.uint32)
+
+
+def _frequency_steps(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return round(2^16 w / (2 pi)) as float64."""
+    return np.rint(values * (2.0**FREQUENCY_BITS / (2.0 * math.pi)))
 
 
 class PairedContributions:
@@ -238,16 +271,24 @@ class FourierMap(PairedContributions):
     grid_bits: int = 20
 
     @functools.cached_property
-    def words(self) -> NDArray[np.int64]:
-        """The integer frequencies w_int, (m, d) int64 in [0, 2^62), read-only."""
+    def words(self) -> NDArray[np.uint32]:
+        """The integer frequencies w_int modulo 2^32, (m, d) uint32, read-only."""
         words = frequency_words(frequencies(self.kernel, self.features, self.columns, self.public_seed))
         words.flags.writeable = False
         return words
 
+    def rounded_frequencies(self) -> NDArray[np.float64]:
+        """Return the frequencies that the words stand for, (m, d) float64: for queries by real arithmetic.
+
+        Records meet rounded frequencies, so queries must too: far from the origin, the difference shows.
+        """
+        values = frequencies(self.kernel, self.features, self.columns, self.public_seed)
+        return _frequency_steps(values) * (2.0 * math.pi / 2.0**FREQUENCY_BITS)
+
     @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of the integer frequencies: two maps with one digest are one map."""
-        return hashlib.sha256(self.words.astype("<i8").tobytes()).hexdigest()
+        return hashlib.sha256(self.words.astype("<u4").tobytes()).hexdigest()
 
     @property
     def structure(self) -> str:
@@ -260,7 +301,7 @@ class FourierMap(PairedContributions):
         return 2, self.features
 
     @functools.cached_property
-    def tiles(self) -> NDArray[np.int64]:
+    def tiles(self) -> NDArray[np.uint32]:
         """The frequencies as the loops want them."""
         return tiles(self.words)
 
@@ -270,12 +311,17 @@ class FourierMap(PairedContributions):
         return block_size(self.kernel, self.features, self.columns)
 
     @property
-    def table(self) -> NDArray[np.int32]:
-        """The public cosine table of this grid."""
-        return cosine_table(self.grid_bits)
+    def pairs(self) -> NDArray[np.int32]:
+        """The public table of (cosine, sine) of this grid, (2^12, 2) int32."""
+        return pair_table(self.grid_bits)
 
-    def integers(self, points: NDArray[np.generic], clip: bool) -> NDArray[np.int64]:
-        """Return x_int = round(2^16 x/h), saturated to 2^46 in magnitude, (rows, d) int64.
+    @property
+    def packed(self) -> NDArray[np.int64]:
+        """The same table, 2^32 cosine + sine, (2^12,) int64."""
+        return _packed_table(self.grid_bits)
+
+    def integers(self, points: NDArray[np.generic], clip: bool) -> NDArray[np.uint32]:
+        """Return x_int = round(2^16 x/h), saturated to `FAR` in magnitude, modulo 2^32, (rows, d) uint32.
 
         Args:
             points: (rows, d) real.
@@ -284,14 +330,16 @@ class FourierMap(PairedContributions):
         NaN becomes the middle of the bounds, or 0 without bounds; infinities clip or saturate. Nothing
         raises.
         """
-        values = np.asarray(points, dtype=np.float64)
-        nan: NDArray[np.float64] | float = 0.0
+        low, high = np.full(self.columns, -np.inf), np.full(self.columns, np.inf)
+        nan = np.zeros(self.columns)
         with np.errstate(over="ignore", invalid="ignore"):
             if clip and self.bounds is not None:
                 low, high = np.array(self.bounds[0]), np.array(self.bounds[1])
                 nan = (low / 2 + high / 2) / self.bandwidth
-                values = np.clip(values, low, high)
-            return to_grid(values / self.bandwidth, COORDINATE_BITS, COORDINATE_LIMIT, nan)
+            values = np.array(points, dtype=np.float64, order="C")
+            out = np.empty(values.shape, dtype=np.uint32)
+            _words_of(values, low, high, nan, self.bandwidth, out)
+        return out
 
     def add(self, sums: NDArray[np.uint64], records: NDArray[np.generic]) -> None:
         """Add the contributions of records to the sums, modulo 2^64, in place."""

@@ -16,7 +16,7 @@ from dpkit.noise import NoiseSource
 from dpkit.similarity.calibration import Calibration, add_noise, calibrate
 from dpkit.similarity.device import add_on, answer_on, array_module, check_backend
 from dpkit.similarity.exponentials import ExponentialsMap
-from dpkit.similarity.fourier import FourierMap
+from dpkit.similarity.fourier import MAP_VERSION, FourierMap
 from dpkit.similarity.hashing import HASHED, HashMap
 from dpkit.similarity.inputs import (
     check_bounds,
@@ -241,6 +241,8 @@ class KDESettings:
         }
         if self.features.structure != "fourier":
             public["structure"] = self.features.structure
+        if not isinstance(self.features, HashMap):
+            public["map_version"] = MAP_VERSION
         if front is not None:
             public["bounds"] = None if front.bounds is None else [list(end) for end in front.bounds]
             public.update(radius=front.radius, reduce=front.kept)
@@ -275,6 +277,7 @@ class KDESettings:
             )
             promised = guarantee_from_dict(public["guarantee"])
             digest = public["map_sha256"]
+            version = public.get("map_version", 1)  # the first law of Fourier features had no number
         except (ArgumentError, KeyError, TypeError, ValueError, ZeroDivisionError) as cause:
             raise FormatError(f"malformed release of a kernel sum: {cause}") from None
         features = checked.features
@@ -282,6 +285,11 @@ class KDESettings:
             features = dataclasses.replace(features, grid_bits=grid_bits)
         elif grid_bits != features.grid_bits:
             raise FormatError("malformed release of a kernel sum: counters have no grid")
+        if not isinstance(features, HashMap) and version != MAP_VERSION:
+            raise FormatError(
+                f"this release was made with version {version!r} of the public feature map; this dpkit reads "
+                f"version {MAP_VERSION}: release again from the records, or use the dpkit that wrote it"
+            )
         expected = cls.of(features, checked.epsilon, checked.delta, checked.neighbours)
         same_noise = plan.mechanism == expected.calibration.mechanism and plan.sums > 0
         same_count = (plan.count is None) == (expected.calibration.count is None) and plan.count != 0

@@ -1,8 +1,8 @@
 """The two hot loops: sums of a map's contributions over records, and answers to queries from such sums.
 
-Both walk tiles of four points by 64 frequencies, so that a tile's phases stay in registers and first-level
-cache, and both use bounded memory whatever the number of points. Phases wrap modulo 2^64, which keeps them
-right modulo 2^62. Time and memory depend on shapes alone, never on record content (table look-ups aside: see
+Both walk tiles of four points by 16 frequencies, whose phases stay in registers, and read cosine and sine of
+a phase from one small table that stays in the first-level cache. Memory is bounded whatever the number of
+points. Time and memory depend on shapes alone, never on record content (table look-ups aside: see
 docs/privacy.md).
 """
 
@@ -13,30 +13,25 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from dpkit._compiled import njit
+from dpkit.similarity.phases import ROWS, TILE, places_of_four, places_of_one
+
 __all__ = [
-    "INDEX_BITS",
-    "PHASE_BITS",
     "PhaseMap",
     "add_contributions",
     "answer",
     "block_variance",
     "run_chunks",
+    "run_rows",
     "threads_available",
-    "tiles",
 ]
 
-PHASE_BITS = 62
-INDEX_BITS = 16
-_TILE = 64
-_ROWS = 4
-_CACHED_ROWS = 256  # a multiple of _ROWS; so many points and the table share the second-level cache
+_RUN_ROWS = 256  # a multiple of ROWS; so many points stay in the second-level cache
+_RUN_NUMBERS = 1 << 16  # of their coordinates
+_QUERY_ROWS = 64  # queries that share one pass over the frequencies
 _CHUNK_ROWS = 4096
-_SHIFT = PHASE_BITS - INDEX_BITS
-_MASK = (1 << INDEX_BITS) - 1
-_SINE = 3 << (INDEX_BITS - 2)  # sin(t) = cos(t + 3/4 turn)
 
 
 class PhaseMap(Protocol):
@@ -51,92 +46,114 @@ class PhaseMap(Protocol):
         """P; contributions are multiples of 2^-P."""
 
     @property
-    def table(self) -> NDArray[np.int32]:
-        """The public cosine table."""
+    def pairs(self) -> NDArray[np.int32]:
+        """The public table of (cosine, sine)."""
 
-    def integers(self, points: NDArray[np.generic], clip: bool) -> NDArray[np.int64]:
-        """Return points as integers, (rows, d)."""
+    @property
+    def packed(self) -> NDArray[np.int64]:
+        """The same table, each pair in one number: 2^32 cosine + sine."""
 
-
-@njit(cache=True, nogil=True)
-def _phases(points, start, tile, phases):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Write the phases of four points, from row `start`, against a (d, 64) tile of frequencies."""
-    rows, d = points.shape
-    last = rows - 1
-    b, c, e = min(start + 1, last), min(start + 2, last), min(start + 3, last)
-    phases[:] = 0
-    for k in range(d):
-        x0, x1, x2, x3 = points[start, k], points[b, k], points[c, k], points[e, k]
-        for j in range(_TILE):
-            w = tile[k, j]
-            phases[0, j] += x0 * w
-            phases[1, j] += x1 * w
-            phases[2, j] += x2 * w
-            phases[3, j] += x3 * w
+    def integers(self, points: NDArray[np.generic], clip: bool) -> NDArray[np.uint32]:
+        """Return points as integers modulo 2^32, (rows, d), C-ordered."""
 
 
 @njit(cache=True, nogil=True)
-def _accumulate(points, words, table, cosines, sines):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add every point's table entries to the running sums, (tiles, 64) int64 each."""
-    phases = np.empty((_ROWS, _TILE), np.int64)
+def _accumulate(points, words, packed, run, sums):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add every point's table entries to the running sums (2, tiles * 16) int64, modulo 2^64.
+
+    A packed entry is 2^32 c + s, so one addition adds both. Over `run` points, |sum c| and |sum s| stay below
+    2^31, and sum s is the signed low half of the total.
+    """
+    places = np.empty(ROWS * TILE, np.uint32)
+    totals = np.empty(TILE, np.int64)
     rows = points.shape[0]
-    for first in range(0, rows, _CACHED_ROWS):
-        last = min(rows, first + _CACHED_ROWS)
+    for first in range(0, rows, run):
+        last = min(rows, first + run)
+        whole = last - (last - first) % ROWS
         for t in range(words.shape[0]):
-            for start in range(first, last, _ROWS):
-                _phases(points, start, words[t], phases)
-                for r in range(min(_ROWS, rows - start)):
-                    for j in range(_TILE):
-                        index = (phases[r, j] >> _SHIFT) & _MASK
-                        cosines[t, j] += table[index]
-                        sines[t, j] += table[(index + _SINE) & _MASK]
+            totals[:] = 0
+            for start in range(first, whole, ROWS):
+                places_of_four(points, start, words, t, places)
+                for j in range(TILE):
+                    a, b = packed[places[j]], packed[places[TILE + j]]
+                    c, e = packed[places[2 * TILE + j]], packed[places[3 * TILE + j]]
+                    totals[j] += (a + b) + (c + e)
+            for start in range(whole, last):
+                places_of_one(points, start, words, t, places)
+                for j in range(TILE):
+                    totals[j] += packed[places[j]]
+            for j in range(TILE):
+                sine = np.int64(np.int32(totals[j] & 0xFFFFFFFF))
+                sums[0, t * TILE + j] += (totals[j] - sine) >> 32
+                sums[1, t * TILE + j] += sine
 
 
 @njit(cache=True, nogil=True)
-def _evaluate(points, words, table, cosines, sines, count, block, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _terms(places, at, t, pairs, coefficients, count, block, filled, inner, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add one query's terms of tile t to its moments, out (3,); inner + filled: the block it is in."""
+    j = 0
+    top = min(TILE, count - t * TILE)
+    while j < top:
+        stop = min(top, j + block - filled)
+        for i in range(j, stop):
+            c, s = pairs[places[at + i], 0], pairs[places[at + i], 1]
+            inner += coefficients[0, t * TILE + i] * c + coefficients[1, t * TILE + i] * s
+        filled += stop - j
+        j = stop
+        if filled == block or t * TILE + j == count:
+            out[0] += inner
+            out[1] += inner * inner
+            out[2] += inner * filled
+            inner, filled = 0.0, 0
+    return inner, filled
+
+
+@njit(cache=True, nogil=True)
+def _evaluate(points, words, pairs, coefficients, count, block, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Write, for every query, the sum of its m terms, of their squares per block, and of block products.
 
     out[q] = (sum of terms, sum over blocks of (block sum)^2, sum over blocks of block sum * block size).
     """
-    phases = np.empty((_ROWS, _TILE), np.int64)
-    total = np.empty(_ROWS)
-    square = np.empty(_ROWS)
-    cross = np.empty(_ROWS)
-    inner = np.empty(_ROWS)
-    for start in range(0, points.shape[0], _ROWS):
-        total[:] = 0.0
-        square[:] = 0.0
-        cross[:] = 0.0
+    places = np.empty(ROWS * TILE, np.uint32)
+    inner = np.empty(_QUERY_ROWS)
+    rows = points.shape[0]
+    out[:] = 0.0
+    for first in range(0, rows, _QUERY_ROWS):
+        last = min(rows, first + _QUERY_ROWS)
+        whole = last - (last - first) % ROWS
         inner[:] = 0.0
-        filled = 0
+        filled = after = 0
         for t in range(words.shape[0]):
-            _phases(points, start, words[t], phases)
-            for j in range(min(_TILE, count - t * _TILE)):
-                c, s = cosines[t, j], sines[t, j]
-                for r in range(_ROWS):
-                    index = (phases[r, j] >> _SHIFT) & _MASK
-                    inner[r] += c * table[index] + s * table[(index + _SINE) & _MASK]
-                filled += 1
-                if filled == block or t * _TILE + j == count - 1:
-                    for r in range(_ROWS):
-                        total[r] += inner[r]
-                        square[r] += inner[r] * inner[r]
-                        cross[r] += inner[r] * filled
-                        inner[r] = 0.0
-                    filled = 0
-        for r in range(min(_ROWS, points.shape[0] - start)):
-            out[start + r, 0] = total[r]
-            out[start + r, 1] = square[r]
-            out[start + r, 2] = cross[r]
-
-
-def tiles(words: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return (m, d) frequencies as tiles (ceil(m/64), d, 64), the last one padded with zero frequencies."""
-    m, d = words.shape
-    count = -(-m // _TILE)
-    padded = np.zeros((count * _TILE, d), dtype=np.int64)
-    padded[:m] = words
-    return np.ascontiguousarray(padded.reshape(count, _TILE, d).transpose(0, 2, 1))
+            for start in range(first, whole, ROWS):
+                places_of_four(points, start, words, t, places)
+                for r in range(ROWS):
+                    inner[start + r - first], after = _terms(
+                        places,
+                        r * TILE,
+                        t,
+                        pairs,
+                        coefficients,
+                        count,
+                        block,
+                        filled,
+                        inner[start + r - first],
+                        out[start + r],
+                    )
+            for start in range(whole, last):
+                places_of_one(points, start, words, t, places)
+                inner[start - first], after = _terms(
+                    places,
+                    0,
+                    t,
+                    pairs,
+                    coefficients,
+                    count,
+                    block,
+                    filled,
+                    inner[start - first],
+                    out[start],
+                )
+            filled = after
 
 
 def block_variance(moments: NDArray[np.float64], count: int, block: int) -> NDArray[np.float64]:
@@ -185,11 +202,17 @@ def run_chunks(work: Callable[[slice], None], rows: int, size: int) -> None:
 def _chunk_rows(rows: int, columns: int) -> int:
     """Rows of a chunk: at most 32 MiB of integers, small enough that every thread has several."""
     share = -(-rows // (4 * threads_available()))
-    return max(_ROWS, min(_CHUNK_ROWS, share, (1 << 22) // columns))
+    return max(ROWS, min(_CHUNK_ROWS, share, (1 << 22) // columns))
+
+
+def run_rows(columns: int, grid_bits: int) -> int:
+    """Return how many points are added up in 32 bits: all their sums fit, and their coordinates the cache."""
+    cached = _RUN_NUMBERS // columns // ROWS * ROWS
+    return min(max(ROWS, min(_RUN_ROWS, cached)), (1 << (31 - grid_bits)) - 1)
 
 
 def add_contributions(
-    sums: NDArray[np.uint64], points: NDArray[np.generic], features: PhaseMap, words: NDArray[np.int64]
+    sums: NDArray[np.uint64], points: NDArray[np.generic], features: PhaseMap, words: NDArray[np.uint32]
 ) -> None:
     """Add the contributions of records to the sums, modulo 2^64, in place.
 
@@ -199,25 +222,26 @@ def add_contributions(
         features: the public map.
         words: `tiles(features.words)`, kept by the caller across chunks.
     """
-    table = features.table
-    total = np.zeros((2, words.shape[0], _TILE), dtype=np.int64)
+    packed, rows = features.packed, len(points)
+    total = np.zeros((2, words.shape[0] * TILE), dtype=np.int64)
+    run = run_rows(points.shape[1], features.grid_bits)
     adding = threading.Lock()
 
     def work(chunk: slice) -> None:
         local = np.zeros_like(total)
-        _accumulate(features.integers(points[chunk], clip=True), words, table, local[0], local[1])
+        _accumulate(features.integers(points[chunk], clip=True), words, packed, run, local)
         with adding:
             np.add(total, local, out=total)
 
-    run_chunks(work, len(points), _chunk_rows(len(points), points.shape[1]))
-    sums += total.reshape(2, -1)[:, : features.features].view(np.uint64)
+    run_chunks(work, rows, _chunk_rows(rows, points.shape[1]))
+    sums += total[:, : features.features].view(np.uint64)
 
 
 def answer(
     sums: NDArray[np.int64],
     points: NDArray[np.generic],
     features: PhaseMap,
-    words: NDArray[np.int64],
+    words: NDArray[np.uint32],
     block: int,
 ) -> NDArray[np.float64]:
     """Return the moments of the m terms c_j cos<w_j, y> + s_j sin<w_j, y>, in units of one record.
@@ -233,14 +257,14 @@ def answer(
         (rows, 3) float64: sum of terms; sum of squared block sums; sum of block sum times block size. A
         query's row does not depend on the other queries of its batch.
     """
-    scaled = np.zeros((2, words.shape[0] * _TILE))
-    scaled[:, : features.features] = sums * float(4.0**-features.grid_bits)
-    cosines, sines = scaled.reshape(2, words.shape[0], _TILE)
+    coefficients = np.zeros((2, words.shape[0] * TILE))
+    coefficients[:, : features.features] = sums * float(4.0**-features.grid_bits)
+    pairs = features.pairs
     out = np.empty((len(points), 3))
 
     def work(chunk: slice) -> None:
         integers = features.integers(points[chunk], clip=False)
-        _evaluate(integers, words, features.table, cosines, sines, features.features, block, out[chunk])
+        _evaluate(integers, words, pairs, coefficients, features.features, block, out[chunk])
 
     run_chunks(work, len(points), min(256, _chunk_rows(len(points), points.shape[1])))
     return out

@@ -245,3 +245,17 @@ def test_contributions_of_the_test_helper_match_a_release():
 
     shape = MomentMap(Ball((0.0, 0.0), 1.0, None, True), 20)
     assert contribution(shape, [3.0, 4.0]).tolist() == [629145, 838860, 1]
+
+
+def test_kernel_scores_are_those_of_the_releases_far_from_the_origin():
+    """Scores by real arithmetic and queries by integers use one set of rounded frequencies."""
+    rng = np.random.default_rng(2)
+    shift = 5e4
+    X = rng.normal(size=(400, 2)) + shift
+    y = (X[:, 0] > shift).astype(int)
+    model = dpkit.SimilarityClassifier(
+        "gaussian", epsilon=50.0, radius=1e5, normalize=False, bandwidth=1.0, features=2000, classes=[0, 1]
+    ).fit(X, y)
+    scores = model._scores(X[:50])
+    queried = np.stack([r.query(X[:50]) for r in model.releases_], axis=1) / model.class_count_
+    np.testing.assert_allclose(scores, queried, atol=1e-3 * np.abs(queried).max())

@@ -137,7 +137,8 @@ def test_empty_and_single_records_are_legal():
 
 def test_record_content_never_raises_and_is_mapped_as_documented():
     odd = np.array([[np.nan, 1.0], [np.inf, -np.inf], [1e308, -1e308], [5e-324, 0.0], [-0.0, 3e9]])
-    same = np.array([[0.0, 1.0], [2.0**30, -(2.0**30)], [2.0**30, -(2.0**30)], [0.0, 0.0], [0.0, 2.0**30]])
+    far = 2.0**30 + 2.0**15  # half a period from the origin
+    same = np.array([[0.0, 1.0], [far, far], [-far, far - 2.0**16], [0.0, 0.0], [0.0, far]])
     for bandwidth in (1.0, 1e-300, 1e300):
         dpkit.KDE(odd, bandwidth=bandwidth, features=8)
     a, b = (seeded(X, 3, features=64) for X in (odd, same))

@@ -58,10 +58,20 @@ def test_the_file_is_pinned():
     golden = GOLDEN.read_bytes()
     kde = dpkit.KDE.from_bytes(golden)
     assert kde.to_bytes() == golden
-    assert kde.query([[0.25, 1.0]])[0].hex() == "-0x1.34aa143d446abp+2"
+    assert kde.query([[0.25, 1.0]])[0].hex() == "0x1.2f682bd12df55p+2"
 
 
-GOLDEN = files("tests").joinpath("dpkit/golden/kde-v1.dpk")
+GOLDEN = files("tests").joinpath("dpkit/golden/kde-v2.dpk")
+FIRST_MAP = files("tests").joinpath("dpkit/golden/kde-v1.dpk")
+
+
+def test_a_release_with_the_first_map_is_refused_in_one_plain_line():
+    """Its phases were modulo 2^62: read with today's frequencies, its sums would answer nonsense."""
+    with pytest.raises(
+        dpkit.FormatError, match=r"version 1 of the public feature map.* reads version 2"
+    ) as caught:
+        dpkit.KDE.from_bytes(FIRST_MAP.read_bytes())
+    assert "\n" not in str(caught.value)
 
 
 def test_layout():
@@ -132,6 +142,10 @@ def edits():
         public(bounds=[1]),
         public(grid_bits=99),
         public(map_sha256="00"),
+        public(map_version=1),
+        public(map_version=3),
+        public(map_version="2"),
+        lambda header: header["public"].pop("map_version"),
         public(mechanism="discrete-gaussian"),
         public(scale_sums="0"),
         public(scale_sums="1/0"),
