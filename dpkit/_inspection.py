@@ -59,6 +59,15 @@ _METRICS = {
     "sqeuclidean": "sum of |x−y|₂²",
     "lp": "sum over coordinates of |x−y|^p",
 }
+_STRUCTURES = {
+    "fourier": "paired random frequencies",
+    "hash": "hashed counters",
+    "exponentials": "a sum of exponential kernels",
+    "hat": "hat functions on levels of a grid",
+    "moments": "sums of the columns and of the squares",
+    "tree": "a tree of counts for each column",
+    "two-tree": "two trees of counts for each column",
+}
 
 
 def release_page(release: Any, name: str, size: int, queries: NDArray[Any] | None = None) -> Page:
@@ -113,7 +122,7 @@ def _figures(release: Any, size: int) -> list[tuple[str, str, str]]:
         (
             number_text(round(float(release.count))),
             "records",
-            "exact: public under this neighbour relation" if exact else "noisy: the true number is private",
+            f"{'exact: public' if exact else 'noisy: the true number is private'} under {release.neighbours}",
         ),
         (
             f"± {number_text(noise, 3)}",
@@ -121,11 +130,18 @@ def _figures(release: Any, size: int) -> list[tuple[str, str, str]]:
             f"standard deviation; {number_text(noise / max(1.0, release.count), 2)} in an average",
         ),
         (
-            bytes_text(size),
-            "file",
-            f"{_numbers_in(release):,} noisy integers, whatever the number of records",
+            _structure_name(release),
+            f"structure: {_STRUCTURES.get(_structure_name(release), 'see below')}",
+            f"{_numbers_in(release):,} noisy integers, {bytes_text(size)}, whatever the number of records",
         ),
     ]
+
+
+def _structure_name(release: Any) -> str:
+    """Return what answers are read from; squares need no grid, whatever structure was asked for."""
+    if isinstance(release, KDE):
+        return str(release.structure)
+    return "moments" if release.public["metric"] == "sqeuclidean" else str(release.public["structure"])
 
 
 def _best_guess(guarantee: Any) -> float:
@@ -193,31 +209,53 @@ def _answers(release: Any, kernel: bool, queries: NDArray[Any] | None) -> tuple[
             "times in 20."
         )
     ]
-    parts.append(_relative(release) if kernel else None)
+    parts.append(_relative(release) if kernel else _relative_distance(release))
     parts.append(_along(release))
     if queries is not None:
         parts.append(_asked(release, queries))
     return section("How good its answers are", *parts)
 
 
-def _relative(release: Any) -> Markup | None:
+def _relative(release: Any) -> Markup:
     """Error of an answer of a kernel sum against the average similarity at the query, noise and sampling."""
     records = max(1.0, float(release.count))
-    predicted = _predictions(release)
-    if not predicted:
-        return None
-    sampling = predicted[0].sampling_std * math.sqrt(predicted[0].features / release.features)
     noise = release.noise_std() / records
     places = [10.0 ** (k / 4) for k in range(-12, 1)]
+    drawn = [Series("noise alone", places, [noise / s for s in places])]
+    about = (
+        "Where records are dense the error is a small share of the answer; far from all records nothing but "
+        "noise is left."
+    )
+    if predicted := _predictions(release):
+        sampling = predicted[0].sampling_std * math.sqrt(predicted[0].features / release.features)
+        drawn.append(Series("noise and sampling", places, [math.hypot(noise, sampling) / s for s in places]))
+        about += " Sampling is that of the public map, an upper figure; the noise is exact."
     return chart(
         "Error against the query",
-        "Where records are dense the error is a small share of the answer; far from all records nothing but "
-        "noise is left. Sampling is that of the public map, an upper figure; the noise is exact.",
-        [
-            Series("noise alone", places, [noise / s for s in places]),
-            Series("noise and sampling", places, [math.hypot(noise, sampling) / s for s in places]),
-        ],
+        about,
+        drawn,
         Axis("average similarity at the query", log=10),
+        Axis("standard error over answer", log=10, percent=True),
+    )
+
+
+def _relative_distance(release: Any) -> Markup | None:
+    """Standard error over the answer of a sum of distances, along a diagonal of the public domain."""
+    domain = _domain(release.public)
+    if domain is None:
+        return None
+    low, high = domain
+    shares = np.linspace(0.0, 1.0, _PATH_POINTS)
+    values, errors = release.query(low + shares[:, None] * (high - low), return_std=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.where(values > 0.0, errors / values, np.nan)
+    return chart(
+        "Error against the query",
+        "Standard error over the answer, at queries from the lowest corner of the public domain to its "
+        "highest. Distances are never all small, so the error is a small share of the answer everywhere; a "
+        "gap is where the noisy answer is not above zero.",
+        [Series("standard error over answer", shares.tolist(), _list(relative), kind="curve")],
+        Axis("share of the way from corner to corner"),
         Axis("standard error over answer", log=10, percent=True),
     )
 
@@ -343,7 +381,10 @@ def _structure(release: Any, public: dict[str, Any], kernel: bool) -> tuple[str,
         ]
     else:
         name = str(public["metric"])
-        rows += [("Metric", name, _METRICS.get(name)), ("Structure", str(public["structure"]))]
+        rows += [
+            ("Metric", name, _METRICS.get(name)),
+            ("Structure", _structure_name(release), _STRUCTURES.get(_structure_name(release))),
+        ]
         rows += [
             (label, number_text(public[key]))
             for key, label in (("p", "Power p"), ("depth", "Levels"), ("features", "Projections"))

@@ -11,6 +11,7 @@ from dpkit.similarity.kde import KDE
 
 __all__ = ["load"]
 
+_SECRET = ("-state", "counter-run")  # how kinds of files end that hold exact sums
 _READERS: dict[str, Callable[[Sealed], Any]] = {
     "distance": DistanceSum._from_sealed,
     "kde": KDE._from_sealed,
@@ -35,6 +36,11 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     sealed = read_file(path)
     reader = _READERS.get(sealed.kind)
+    if reader is None and sealed.kind.endswith(_SECRET):
+        raise FormatError(
+            f"{os.fspath(path)}: this is the secret state of a stream (kind {sealed.kind!r}), not a release: "
+            "keep it to yourself, and go on with it by from_state or dpkit counter run --checkpoint"
+        )
     if reader is None:
         raise FormatError(f"{os.fspath(path)}: this dpkit knows no release of kind {sealed.kind!r}")
     return reader(sealed)

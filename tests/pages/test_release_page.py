@@ -31,6 +31,7 @@ def run(*arguments):
         lambda X: dpkit.KDE(X, features=64, reduce=2, radius=2.0),
         lambda X: dpkit.DistanceSum(X, bounds=(0, 1)),
         lambda X: dpkit.DistanceSum(X, bounds=(0, 1), structure="tree", depth=4),
+        lambda X: dpkit.DistanceSum(X, bounds=(0, 1), structure="two-tree", depth=4),
         lambda X: dpkit.DistanceSum(X, metric="l2", radius=2.0, features=8, delta=1e-6),
         lambda X: dpkit.DistanceSum(X, metric="lp", p=0.5, bounds=(0, 1)),
         lambda X: dpkit.DistanceSum(X, metric="sqeuclidean", bounds=(0, 1)),
@@ -44,11 +45,47 @@ def test_every_release_has_a_page(records, make):
     assert str(release.neighbours) in page
     assert "operating-system" in page
     assert "Take care" not in page
+    for words in ("What it promises", "Neighbour relation", "structure: ", "Error against the query"):
+        assert words in page
+    assert "see below" not in page
     for key in release.public:
         assert key in page
     values = release.query(records[:5])
     assert all(dpkit._page.number_text(float(v)) in page for v in values)
     assert len(page) < 200_000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"similarity": "gaussian", "features": 64},
+        {"similarity": "laplacian", "features": 64},
+        {"similarity": "l1"},
+        {"similarity": "l2", "features": 4},
+        {"similarity": "lp", "p": 1.5},
+        {"delta": 0.0, "neighbours": "replace"},
+    ],
+)
+def test_every_class_of_a_classifier_has_a_page(records, arguments, tmp_path):
+    model = dpkit.SimilarityClassifier(classes=[0, 1], **arguments)
+    model.fit(records, (records.sum(axis=1) > 1.5).astype(int))
+    model.releases_[1].save(tmp_path / "one.dpk")
+    done = run("inspect", tmp_path / "one.dpk", "--html", tmp_path / "one.html")
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "one.html").read_text("utf-8")
+    for words in ("What it promises", "add-remove", "structure: ", "Error against the query"):
+        assert words in page
+
+
+@pytest.mark.parametrize("kind", ["Counter", "Histogram", "MaxSum"])
+def test_the_secret_state_of_a_stream_is_refused_as_what_it_is(kind, tmp_path):
+    stream = dpkit.Counter(rho=0.5) if kind == "Counter" else getattr(dpkit, kind)(2, rho=0.5, horizon=8)
+    (tmp_path / "a.state").write_bytes(stream.state())
+    done = run("inspect", tmp_path / "a.state", "--html", tmp_path / "page.html")
+    assert done.exit_code == 2
+    assert "secret state of a stream" in done.stderr
+    assert not (tmp_path / "page.html").exists()
 
 
 def test_the_command_writes_a_whole_page_or_none(records, tmp_path):
