@@ -218,6 +218,7 @@ class BLTEngine:
 
     def __init__(self, p: int, noise: SlowNoise, reader: Any) -> None:
         self._p, self._noise, self._reader = p, noise, reader
+        self._next, self._one = noise.next, reader.one
 
     def release(self, x: int) -> int:
         """Take one element and return the released integer i_t."""
@@ -231,7 +232,7 @@ class BLTEngine:
 
     def step(self, x: int) -> float:
         """Take one element."""
-        answer: float = self._reader.one((x << self._p) + self._noise.next())
+        answer: float = self._one((x << self._p) + self._next())
         return answer
 
     def steps(self, xs: NDArray[np.int64]) -> NDArray[np.float64]:

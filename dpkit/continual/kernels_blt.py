@@ -6,11 +6,15 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from dpkit._compiled import njit
+
 H_BITS = 48
-"""Bits of h, the part of a state that is multiplied."""
+"""Bits of h, the part of a state that is multiplied: products have room for one more."""
+CHECK_STEPS = 4
+"""The states' ranges are looked at so often; in between |e| says how far they can have gone."""
 
 
 @intrinsic  # typed Any below: it is called without the typing context that its builder takes
@@ -26,17 +30,17 @@ def _advance_states(
     rest: Any,
     e: Any,
 ) -> Any:
-    """Return (low, high, what the fresh states subtract from the next z, out-of-range bits of all h).
+    """Return (low, high, what the fresh states subtract from the next z).
 
-    Each state: v = s + omega e, h = v >> drop, part = h factor >> shift, then v - part where keep is 1, else
-    part. The first len(high) states have two words and keep 1; (drop, q) are `slow` for them and `rest` for
-    the others. In LLVM's terms, so that all states stay in registers; products are of 64 bits where they can
-    be, because widening ones take a processor twice as long.
+    Each state: v = s + omega e, h = v >> drop, part = h factor >> shift, then v - part for the first
+    len(keep) states, part for the others. The first len(high) states have two words; (drop, q) are `slow` for
+    them and `rest` for the others. In LLVM's terms, so that all states stay in registers; products are of 64
+    bits where they can be, because widening ones take a processor twice as long.
     """
-    m, wide = len(low), len(high)
+    m, wide, kept = len(low), len(high), len(keep)
     words = types.UniTuple(types.int64, m)
     tops = types.UniTuple(types.int64, wide) if wide else types.Tuple(())
-    result = types.Tuple([words, tops, types.int64, types.int64])
+    result = types.Tuple([words, tops, types.int64])
 
     def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
         word, double = ir.IntType(64), ir.IntType(128)
@@ -54,7 +58,7 @@ def _advance_states(
             lo, hi = split(v)
             return b.or_(b.lshr(lo, by), b.shl(hi, b.sub(const(64), by)))
 
-        lows, highs, single, bits = [], [], const(0), const(0)
+        lows, highs, single = [], [], const(0)
         double_sum = ir.Constant(double, 0)
         for j in range(m):
             s, weight, scale, by = (b.extract_value(args[k], j) for k in (0, 2, 3, 4))
@@ -71,20 +75,44 @@ def _advance_states(
                 v = b.add(s, b.mul(weight, e))
                 h = b.ashr(v, few)
                 part = b.ashr(b.mul(h, scale), by)
-                kept = b.icmp_signed("==", b.extract_value(args[5], j), const(1))
-                lows.append(b.select(kept, b.sub(v, part), part))
+                lows.append(b.sub(v, part) if j < kept else part)
                 single = b.add(single, lows[-1])
-            bits = b.or_(bits, b.add(h, const(1 << H_BITS)))
         total = b.ashr(single, q)
         if wide:
             total = b.add(total, down(double_sum, deep))
         packed = [context.make_tuple(b, words, lows), context.make_tuple(b, tops, highs)]
-        return context.make_tuple(b, result, [*packed, total, bits])
+        return context.make_tuple(b, result, [*packed, total])
 
     return result(low, high, omega, factor, shift, keep, slow, rest, types.int64), codegen
 
 
+@intrinsic
+def _range_of_states(typingctx: Any, low: Any, high: Any, slow: Any, rest: Any) -> Any:
+    """Return the bits of (s >> drop) + 2^H_BITS of all states; below 2^(H_BITS + 1) all are in range."""
+    m, wide = len(low), len(high)
+
+    def codegen(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        word = ir.IntType(64)
+        const = lambda n: ir.Constant(word, n)
+        less, few = b.extract_value(args[2], 0), b.extract_value(args[3], 0)
+        bits = const(0)
+        for j in range(m):
+            s = b.extract_value(args[0], j)
+            if j < wide:
+                top = b.extract_value(args[1], j)
+                h = b.or_(b.lshr(s, less), b.shl(top, b.sub(const(64), less)))
+                lost = b.icmp_signed("!=", b.ashr(top, less), b.ashr(h, const(63)))
+                bits = b.or_(bits, b.sext(lost, word))
+            else:
+                h = b.ashr(s, few)
+            bits = b.or_(bits, b.add(h, const(1 << H_BITS)))
+        return bits
+
+    return types.int64(low, high, slow, rest), codegen
+
+
 _advance: Any = _advance_states
+_range: Any = _range_of_states
 
 
 @njit(cache=True, nogil=True)
@@ -107,21 +135,23 @@ def blt_noise(
         z, out: (n,) int64.
         low: m int64, the states' low words.
         high: the slow states' high words.
-        omega, factor, shift, keep: m int64 each, the recursion.
+        omega, factor, shift: m int64 each, the recursion.
+        keep: as many ones as states that subtract their part.
         slow, rest: (drop, q) of the slow states and of the others.
         carried: what the states subtract from the first z.
 
     Returns:
-        (low, high, h_bits, e_bits): all |h| were below 2^H_BITS if 0 <= h_bits < 2^(H_BITS + 1), and |e| <=
-        e_bits for all e; what came after a first large one is void.
+        (low, high, h_bits, e_bits): every CHECK_STEPS steps all |s| were below 2^(H_BITS + drop) if 0 <=
+        h_bits < 2^(H_BITS + 1), and |e| <= e_bits for all e; what came after a first large one is void.
     """
     h_bits, e_bits = np.int64(0), np.int64(0)
     for i in range(z.size):
         e = z[i] - carried
         out[i] = e
         e_bits |= e ^ (e >> 63)
-        low, high, carried, bits = _advance(low, high, omega, factor, shift, keep, slow, rest, e)
-        h_bits |= bits
+        low, high, carried = _advance(low, high, omega, factor, shift, keep, slow, rest, e)
+        if i & (CHECK_STEPS - 1) == 0:
+            h_bits |= _range(low, high, slow, rest)
     return low, high, h_bits, e_bits
 
 

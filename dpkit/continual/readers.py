@@ -15,7 +15,7 @@ from dpkit.continual import kernels_blt as kernels
 
 __all__ = ["DecayReader", "Reader", "SumReader", "WindowReader", "make_reader"]
 
-_WORD = 2**64 - 1
+_WORD, _HALF = 2**64 - 1, 2**63
 
 
 class Reader(Protocol):
@@ -36,7 +36,7 @@ class Reader(Protocol):
 
 def _to_float(total: int) -> float:
     """Round an integer as the compiled loop does; equal integers give equal floats whatever led to them."""
-    if -(2**63) <= total < 2**63:
+    if -_HALF <= total < _HALF:
         return float(total)
     return float(total >> 64) * 2.0**64 + float(total & _WORD)
 
@@ -54,6 +54,8 @@ class SumReader:
     def one(self, move: int) -> float:
         """Take one integer and return the answer."""
         self._total = total = self._total + move
+        if -_HALF <= total < _HALF:
+            return total * self._unit  # rounds the integer, then once more
         return _to_float(total) * self._unit
 
     def many(self, moves: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpkit.continual import kernels_blt as kernels
-from dpkit.continual.kernels_blt import H_BITS
+from dpkit.continual.kernels_blt import CHECK_STEPS, H_BITS
 from dpkit.continual.queue import NoiseQueue
 
 __all__ = ["Recursion", "RecursiveNoise", "SlowNoise"]
 
 _WORD, _SIGN = 2**64 - 1, 2**63
-_ROOM = 57  # a state of one word stays below 2^58, so that sums of up to 15 of them fit 64 bits
+_ROOM = 57  # a state of one word stays below 2^59, so that sums of up to 15 of them fit 64 bits
 _FACTOR_BITS = 62 - H_BITS  # products of h and a factor stay below 2^63
 _FIRST, _LARGEST = 64, 4096
 
@@ -76,6 +76,8 @@ class Recursion:
             factor.append(round(share * 2**places))
             shift.append(places - drop)
             omega.append(round(Fraction(weight) * (1 << q)))
+        if wide > sum(keep):
+            return None
         if not (min(shift) >= 0 and max(shift) <= 62 and rest[0] >= 1 and slow[0] <= 62 and rest[1] >= 1):
             return None
         found = cls(p, tuple(omega), tuple(factor), tuple(shift), tuple(keep), wide, slow, rest)
@@ -190,10 +192,12 @@ class RecursiveNoise(SlowNoise):
     def __init__(self, recursion: Recursion, queue: NoiseQueue) -> None:
         super().__init__(recursion, queue)
         r = recursion
-        self._table = (r.omega, r.factor, r.shift, r.keep, r.slow, r.rest)
+        kept = (1,) * sum(r.keep)  # slow states come first, and they are the ones that are kept
+        self._table = (r.omega, r.factor, r.shift, kept, r.slow, r.rest)
         self._limits = [1 << (H_BITS + drop) for drop, _ in r._each()]
         rows = zip(r.omega, r._each(), strict=True)
-        e_bits = [H_BITS - 1 + drop - w.bit_length() for w, (drop, _) in rows]
+        steps = CHECK_STEPS.bit_length() - 1  # so many moves by omega e at most double the largest state
+        e_bits = [H_BITS - steps + drop - w.bit_length() for w, (drop, _) in rows]
         self._e_limit = 1 << max(0, min(*e_bits, 62))
         self._block: list[int] = []
         self._at, self._grow = 0, _FIRST

@@ -144,6 +144,8 @@ class Domain:
 
     def units(self, x: object) -> int:
         """Return one element on the grid; content never raises, a type that is no number does."""
+        if type(x) is float and self.low <= x <= self.high:
+            return round(x * self._scale)
         if type(x) is not float:
             x = _as_float(x)
         if not self.low <= x <= self.high:

@@ -12,9 +12,9 @@ from dpkit.continual.settings import GAUSSIAN
 from dpkit.errors import BudgetSpentError, FormatError, HorizonError
 from dpkit.guarantee import Guarantee, NearGDP, PureDP
 
-__all__ = ["Stream"]
+__all__ = ["INTERRUPTED", "Stream"]
 
-_INTERRUPTED = "this stream was interrupted in the middle of a step and cannot go on: start a new one"
+INTERRUPTED = "this stream was interrupted in the middle of a step and cannot go on: start a new one"
 
 
 class Stream:
@@ -72,7 +72,7 @@ class Stream:
                 f"horizon {self._limit} would be passed: {self._t} steps taken, {steps} more asked for; "
                 "a new stream is a new release, with a budget of its own"
             )
-        self._ended = _INTERRUPTED
+        self._ended = INTERRUPTED
 
     def _leave(self, steps: int) -> int:
         """Count the steps taken and return the clock."""

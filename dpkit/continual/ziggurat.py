@@ -20,9 +20,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from dpkit._compiled import njit
 from dpkit.errors import ArgumentError
 from dpkit.noise import NoiseSource
 from dpkit.noise.exact import LazyUniform, Word, neg_log
@@ -57,15 +57,19 @@ class Ziggurat:
     heights: tuple[int, ...]
     span: int
 
-    def arrays(self) -> tuple[NDArray[Any], ...]:
-        """Return the kernel's columns: x, sure, 2^55 mod x, H 2^64/S and D 2^64/S, rounded down."""
+    def array(self) -> NDArray[np.uint64]:
+        """Return the kernel's rows (256, 6): x, sure and not the tail's, 2^55 mod x, H 2^64/S and D 2^64/S
+        rounded down, sure.
+        """
         lows = [min((h << 64) // self.top, 2**64 - 1) for h in self.heights[:-1]]
         steps = [
             min(((b - a) << 64) // self.top, 2**64 - 1)
             for a, b in zip(self.heights, self.heights[1:], strict=False)
         ]
         rest = [0, *[_AREA % x for x in self.columns[1:]]]
-        return tuple(np.array(c, dtype=np.uint64) for c in (self.columns, self.sure, rest, lows, steps))
+        quick = (0, *self.sure[1:])
+        columns = (self.columns, quick, rest, lows, steps, self.sure)
+        return np.array(columns, dtype=np.uint64).T.copy()
 
 
 def _build(variance: Fraction, x1: int) -> Ziggurat | None:
@@ -187,45 +191,46 @@ def _fill(words: Any, out: Any, start: Any, table: Any, curve: Any, tables: Any,
         words: (w,) uint64, fresh.
         out: (n,) int64.
         start: first index to fill.
-        table: `Ziggurat.arrays()`.
+        table: `Ziggurat.array()`.
         curve: (slope, slope_shift, H_1, x_1, s).
         tables: `log_tables()`.
-        missed: (w, 3) uint64; rows (index, first, second word) of the draws declined.
+        missed: (k, 3) uint64; rows (index, first, second word) of the draws declined; it stops when they are
+            full.
 
     Returns:
         (words used, next index, rows of `missed`).
     """
-    columns, sure, rests, lows, steps = table
     slope, slope_shift, height, base, span = curve
-    used, i, misses = 0, start, 0
-    n, available = out.size, words.size - 1
-    while i < n and used < available:
+    used, i, misses = _U64(0), _U64(start), _U64(0)  # unsigned: no test for indices from the end
+    n, available, room = _U64(out.size), _U64(words.size - 1), _U64(len(missed))
+    while i < n and used < available and misses < room:
         first = words[used]
-        used += 1
+        used += _U64(1)
         layer = first & _U64(255)
-        m, rest = _multiply(first & ~_U64(511), columns[layer])  # r x = 2^55 m + rest
+        m, rest = _multiply(first & ~_U64(511), table[layer, 0])  # r x = 2^55 m + rest
         negative = _I64((first >> _U64(8)) & _U64(1))
+        if (m < table[layer, 1]) & (rest >> _U64(9) >= table[layer, 2]):  # 97 % of the words
+            out[i] = (_I64(m) ^ -negative) + negative
+            i += _U64(1) - _U64(negative & _I64(m == _U64(0)))
+            continue
         if layer != _U64(0):
-            if rest >> _U64(9) < rests[layer]:
-                continue
-            if m < sure[layer]:
-                out[i] = (_I64(m) ^ -negative) + negative
-                i += _I64(1) - (negative & _I64(m == _U64(0)))
+            if rest >> _U64(9) < table[layer, 2]:
                 continue
             second = words[used]
-            used += 1
-            w = lows[layer] + _multiply(second, steps[layer])[0]
-            if w < lows[layer]:
+            used += _U64(1)
+            low = table[layer, 3]
+            w = low + _multiply(second, table[layer, 4])[0]
+            if w < low:
                 continue  # above the top
             keep, decided = _below_graph(m, w, _I64(0), slope, slope_shift, tables)
         else:
             m = (first >> _U64(9)) // height
-            if m < sure[0]:
+            if m < table[0, 5]:
                 out[i] = (_I64(m) ^ -negative) + negative
-                i += _I64(1) - (negative & _I64(m == _U64(0)))
+                i += _U64(1) - _U64(negative & _I64(m == _U64(0)))
                 continue
             second = words[used]
-            used += 1
+            used += _U64(1)
             keep, decided = False, False
             if m >= base:
                 m -= base
@@ -236,7 +241,7 @@ def _fill(words: Any, out: Any, start: Any, table: Any, curve: Any, tables: Any,
                 if tail != _U64(0) and u != _U64(0):
                     halvings = _I64(63) - _leading_zeros(tail & (~tail + _U64(1)))
                     m = base + _U64(halvings) * span + (m >> _U64(1))
-                    w = _multiply(u, steps[0])[0] >> _U64(halvings)
+                    w = _multiply(u, table[0, 4])[0] >> _U64(halvings)
                     zeros = _leading_zeros(u)
                     if zeros < 30:
                         width = _I64(1) << (_I64(18) + zeros)
@@ -245,11 +250,11 @@ def _fill(words: Any, out: Any, start: Any, table: Any, curve: Any, tables: Any,
             missed[misses, 0] = i
             missed[misses, 1] = first
             missed[misses, 2] = second
-            misses += 1
-            i += 1
+            misses += _U64(1)
+            i += _U64(1)
         elif keep:
             out[i] = (_I64(m) ^ -negative) + negative
-            i += _I64(1) - (negative & _I64(m == _U64(0)))
+            i += _U64(1) - _U64(negative & _I64(m == _U64(0)))
     return used, i, misses
 
 
@@ -263,14 +268,14 @@ def draw_gaussian(source: NoiseSource, variance: Fraction, n: int) -> NDArray[np
     """
     if not LEAST_VARIANCE <= variance <= LARGEST_VARIANCE:
         return np.asarray(source.discrete_gaussian(variance, n), dtype=np.int64)
-    table, arrays, curve = _prepared(variance)
+    table, array, curve = _prepared(variance)
     main, spare = source._streams()
     tables, out, done = log_tables(), np.empty(n, dtype=np.int64), 0
-    missed = np.empty((4096, 3), dtype=np.uint64)
+    missed = np.empty((32, 3), dtype=np.uint64)
     while done < n:
-        words = main.ready(n - done + (n - done) // 16 + 16)[: len(missed)]
-        used, done, misses = _fill(words, out, done, arrays, curve, tables, missed)
-        main.consume(used)
+        words = main.ready(n - done + (n - done) // 16 + 16)
+        used, done, misses = _fill(words, out, done, array, curve, tables, missed)
+        main.consume(int(used))
         for i, first, second in missed[:misses].tolist():
             z = trial(table, first, second, spare)
             while z is None:
@@ -280,8 +285,8 @@ def draw_gaussian(source: NoiseSource, variance: Fraction, n: int) -> NDArray[np
 
 
 @lru_cache(maxsize=64)
-def _prepared(variance: Fraction) -> tuple[Ziggurat, tuple[NDArray[Any], ...], tuple[Any, ...]]:
+def _prepared(variance: Fraction) -> tuple[Ziggurat, NDArray[np.uint64], tuple[Any, ...]]:
     table, gaussian = make_ziggurat(variance), one_gaussian(variance)
     numbers = (table.heights[1], table.columns[0], table.span)
     curve = (gaussian.slope[0], gaussian.slope_shift[0], *map(np.uint64, numbers))
-    return table, table.arrays(), curve
+    return table, table.array(), curve

@@ -52,10 +52,10 @@ class Words:
 
 
 def kernel(variance, words):
-    _, arrays, curve = z._prepared(variance)
+    _, array, curve = z._prepared(variance)
     out = np.empty(len(words), dtype=np.int64)
     missed = np.empty((len(words), 3), dtype=np.uint64)
-    used, done, misses = z._fill(words, out, 0, arrays, curve, log_tables(), missed)
+    used, done, misses = z._fill(words, out, 0, array, curve, log_tables(), missed)
     return used, out[:done], missed[:misses]
 
 
@@ -172,10 +172,10 @@ def test_draws_do_not_depend_on_how_they_are_asked_for():
 def test_declined_draws_are_finished_by_the_twin(monkeypatch):
     """With the sure columns taken away in layer 0 the kernel declines its edge; the law stays."""
     variance = Fraction(1 << 44)
-    table, arrays, curve = z._prepared(variance)
-    arrays = tuple(a.copy() for a in arrays)
-    arrays[1][0] = 0
-    monkeypatch.setattr(z, "_prepared", lambda v: (table, arrays, curve))
+    table, array, curve = z._prepared(variance)
+    array = array.copy()
+    array[0, 5] = 0
+    monkeypatch.setattr(z, "_prepared", lambda v: (table, array, curve))
     draws = z.draw_gaussian(UnsafeSeededNoise(6), variance, 60_000) / 2.0**22
     assert abs(draws.var() - 1) < 5 * math.sqrt(2 / len(draws))
     small = z.draw_gaussian(UnsafeSeededNoise(6), Fraction(9), 1000)  # below the table: the source's sampler
