@@ -59,7 +59,7 @@ def phase_work(instance: Instance, found: Report) -> dict[str, Work]:
     neurons, calls = sum(s.widths) * z.samples, s.steps * s.num_layers
     witness: dict[str, float] = {
         "step": s.steps,
-        "initial": 2,
+        "initial": 1,
         "decode": s.records + len(states) * s.weight_rows,
         "mac": s.records * z.columns + weights,
         # Points of both commitments and their bases, with halved scalars, once and without folding.

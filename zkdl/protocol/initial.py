@@ -89,20 +89,24 @@ def initial_state(
         settings: For the weight scale.
 
     Returns:
-        Weights and biases as `initial_weights` gives them.
+        Weights and biases as `initial_weights` gives them; without a seed the very arrays that are added.
 
     Raises:
         InputError: The seed is out of range, or what is added has other shapes.
     """
-    weights, biases = initial_weights(seed, widths, bias, settings)
     if added is None:
-        return weights, biases
-    for base, more in zip((weights, biases), added, strict=True):
-        if [part.shape for part in base] != [np.shape(part) for part in more]:
+        return initial_weights(seed, widths, bias, settings)
+    expected: list[list[tuple[int, ...]]] = [list(pairwise(widths)), []]
+    if bias:
+        expected[1] = [(width,) for width in widths[1:]]
+    for shapes, more in zip(expected, added, strict=True):
+        if shapes != [np.shape(part) for part in more]:
             raise InputError(
-                f"initial weights to add must have shapes {[part.shape for part in base]}, "
-                f"got {[np.shape(part) for part in more]}"
+                f"initial weights to add must have shapes {shapes}, got {[np.shape(part) for part in more]}"
             )
+    if seed is None:
+        return list(added[0]), list(added[1])
+    weights, biases = initial_weights(seed, widths, bias, settings)
     return (
         [base + more for base, more in zip(weights, added[0], strict=True)],
         [base + more for base, more in zip(biases, added[1], strict=True)],

@@ -187,7 +187,9 @@ def holdings(sizes: Sizes) -> list[Holding]:
         Holding("witness", 8 * (3 * neurons + 2 * hidden), "witness", "opening"),
         Holding("records", (8 * z.columns + 32) * s.records, "witness", "opening"),
         Holding("differences", 8 * z.parameters * z.states, "witness", "opening"),
-        Holding("training again", 16 * z.parameters + 48 * z.largest_matrix, "witness", "witness"),
+        Holding(
+            "training again", 8 * (1 + z.states) * z.parameters + 48 * z.largest_matrix, "witness", "witness"
+        ),
         Holding("used records", 8 * z.columns * z.used, "tensors", "opening"),
         Holding("activations, gradients", 8 * (inputs + neurons), "tensors", "opening"),
         Holding("cells by block", 8 * z.cells + 8 * z.columns * z.samples, "tensors", "tensors"),

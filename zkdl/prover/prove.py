@@ -81,9 +81,9 @@ def prove(
     check_memory(statement, ranges, memory_limit)
     if progress is not None:
         progress("witness", 0.0)
-    if check_witness:
-        check_relation(statement, witness)
     instance = Instance(statement, ranges)  # type: ignore[arg-type]
+    if check_witness:
+        check_relation(statement, witness, instance=instance)
     tensors = Tensors(instance, witness)
     known = known_rows(instance, tensors, witness)
     channel = TimedChannel(Transcript(PROTOCOL), known, randomness or OSRandomness(), progress=progress)

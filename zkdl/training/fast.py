@@ -116,6 +116,11 @@ class FastTrainer(Trainer):
         exact = self._integers is None
         self._doubles = [np.ascontiguousarray(m, dtype=np.float64) for m in matrices] if exact else []
 
+    def _matrix(self, number: int) -> Ints:
+        if self._integers is not None:
+            return self._integers[number - 1]
+        return self._doubles[number - 1].astype(np.int64)
+
     @property
     def weights(self) -> list[Ints]:
         """Current weights at scale 2^w, one new (d_{l-1}, d_l) array per layer."""

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkdl.errors import RangeOverflowError, WitnessError
-from zkdl.protocol.initial import initial_state
-from zkdl.protocol.sampling import batches
+from zkdl.protocol.instance import Instance
 from zkdl.protocol.statement import POINT_BYTES, Statement
 from zkdl.training.fast import FastTrainer
 from zkdl.training.trainer import StepTensors, Trainer
@@ -17,8 +16,10 @@ from zkdl.training.witness import Witness
 
 __all__ = ["check_relation", "check_shapes"]
 
+State = tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]
 
-def check_relation(statement: Statement, witness: Witness) -> None:
+
+def check_relation(instance: Instance, witness: Witness) -> None:
     """Check every equation and range of the integer relation, in the order of computation.
 
     Rescaling rounds in one way only and two's complement has one form per value, so the data, the seeds
@@ -26,12 +27,13 @@ def check_relation(statement: Statement, witness: Witness) -> None:
     difference is the first violation.
 
     Args:
-        statement: A valid statement.
+        instance: Of a valid statement.
         witness: Its arrays may hold anything.
 
     Raises:
         WitnessError: The first violated rule, with its step and layer.
     """
+    statement = instance.statement
     check_shapes(statement, witness)
     settings = statement.settings
     limit = settings.activation_limit
@@ -44,19 +46,18 @@ def check_relation(statement: Statement, witness: Witness) -> None:
             relation="data range",
         )
     _check_initial(statement, witness)
+    initial = instance.base
+    if witness.added is not None:
+        weights, biases = witness.added
+        initial = (
+            [base + more for base, more in zip(initial[0], weights, strict=True)],
+            [base + more for base, more in zip(initial[1], biases, strict=True)],
+        )
     trainer = FastTrainer(
-        statement.widths,
-        statement.bias,
-        settings,
-        statement.mu,
-        initial_seed=statement.initial_seed,
-        added=witness.added,
+        statement.widths, statement.bias, settings, statement.mu, initial_seed=None, added=initial
     )
     features = statement.widths[0]
-    order = batches(
-        statement.seed, statement.records, statement.batch_size, statement.steps, statement.first_step
-    )
-    for step, batch in enumerate(order):
+    for step, batch in enumerate(instance.batch_records):
         rows = witness.data[batch]
         try:
             honest = trainer.step(rows[:, :features], rows[:, features:])
@@ -68,7 +69,7 @@ def check_relation(statement: Statement, witness: Witness) -> None:
                 layer=error.layer,
             ) from None
         _check_step(statement, witness, step, honest)
-    _check_final(statement, witness, trainer)
+    _check_final(witness, trainer, initial)
 
 
 def check_shapes(statement: Statement, witness: Witness) -> None:
@@ -190,20 +191,21 @@ def _check_initial(statement: Statement, witness: Witness) -> None:
                 )
 
 
-def _check_final(statement: Statement, witness: Witness, trainer: Trainer) -> None:
-    weights, biases = initial_state(
-        statement.initial_seed, witness.added, statement.widths, statement.bias, statement.settings
-    )
-    pairs = [("weight", trainer.weights, weights, witness.final_difference)]
-    pairs.append(("bias", trainer.biases, biases, witness.bias_difference))
-    for name, final, initial, claimed in pairs:
-        for layer, (end, start, difference) in enumerate(zip(final, initial, claimed, strict=True), start=1):
+def _check_final(witness: Witness, trainer: Trainer, initial: State) -> None:
+    """What is committed of the final weights is their difference to the initial ones."""
+    for number in range(1, len(trainer.widths)):
+        weights, biases = trainer.layer(number)
+        pairs = [("weight", weights, initial[0], witness.final_difference)]
+        if biases is not None:
+            pairs.append(("bias", biases, initial[1], witness.bias_difference))
+        for name, end, starts, claimed in pairs:
+            difference, start = claimed[number - 1], starts[number - 1]
             bad = difference != end - start
             if bad.any():
                 where = tuple(int(i) for i in np.argwhere(bad)[0])
                 raise WitnessError(
-                    f"U: layer {layer}: {name} {where} changes by {int((end - start)[where])}, "
+                    f"U: layer {number}: {name} {where} changes by {int((end - start)[where])}, "
                     f"the witness says {int(difference[where])}",
                     relation="U",
-                    layer=layer,
+                    layer=number,
                 )

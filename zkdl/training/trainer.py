@@ -99,6 +99,15 @@ class Trainer:
         """Current biases at scale 2^w, one (d_l,) array per layer (views), or the empty list."""
         return [m[-1] for m in self._matrices] if self.bias else []
 
+    def layer(self, number: int) -> tuple[Ints, Ints | None]:
+        """Current weights of layer 1 .. L, and its biases if there are any."""
+        matrix = self._matrix(number)
+        fan_in = self.widths[number - 1]
+        return matrix[:fan_in], matrix[-1] if self.bias else None
+
+    def _matrix(self, number: int) -> Ints:
+        return self._matrices[number - 1]
+
     def _inputs(self, activations: Ints) -> Ints:
         if not self.bias:
             return activations
