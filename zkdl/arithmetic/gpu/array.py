@@ -9,17 +9,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .device import Memory
-
-if TYPE_CHECKING:
-    from .engine import Engine
+from .device import Device, Memory
 
 Shape = tuple[int, ...]
+
+
+class Owner(Protocol):
+    """What an array asks of the engine it belongs to: see `zkdl.arithmetic.gpu.engine.Engine`."""
+
+    @property
+    def device(self) -> Device:
+        """Where its memory is."""
+
+    def empty(self, shape: Shape, dtype: DTypeLike = ...) -> DeviceArray:
+        """An array that is not cleared."""
+
+    def put(self, value: Any, dtype: DTypeLike | None = ...) -> DeviceArray:
+        """A host array copied to the device; a device array as it is."""
+
+    def spread(self, source: DeviceArray, shape: Shape) -> DeviceArray:
+        """One element repeated to a shape."""
+
+    def repeat(self, source: DeviceArray, times: int) -> Any:
+        """Every element so many times in a row, or NotImplemented."""
+
+    def note(self, array: DeviceArray) -> None:
+        """Count an array that is fetched to the host for want of a kernel."""
 
 
 class DeviceArray:
@@ -34,7 +54,7 @@ class DeviceArray:
     __slots__ = ("_memory", "_offset", "dtype", "engine", "shape")
 
     def __init__(
-        self, engine: Engine, memory: Memory, offset: int, shape: Shape, dtype: DTypeLike = np.uint64
+        self, engine: Owner, memory: Memory, offset: int, shape: Shape, dtype: DTypeLike = np.uint64
     ) -> None:
         self.engine = engine
         self.shape = shape
@@ -200,7 +220,7 @@ def _box(key: Any, shape: Shape) -> tuple[tuple[int, int, int, int], Shape] | No
 # NumPy's functions on device arrays ------------------------------------------------------------------------
 
 
-def _concatenate(engine: Engine, arrays: Any, axis: int = 0, **rest: Any) -> Any:
+def _concatenate(engine: Owner, arrays: Any, axis: int = 0, **rest: Any) -> Any:
     parts = list(arrays)
     if axis != 0 or rest:
         return NotImplemented
@@ -215,7 +235,7 @@ def _concatenate(engine: Engine, arrays: Any, axis: int = 0, **rest: Any) -> Any
     return out
 
 
-def _tile(engine: Engine, array: Any, reps: Any) -> Any:
+def _tile(engine: Owner, array: Any, reps: Any) -> Any:
     counts = (reps,) if isinstance(reps, int) else tuple(reps)
     if len(counts) != array.ndim or any(n != 1 for n in counts[1:]):
         return NotImplemented
@@ -231,13 +251,13 @@ def _tile(engine: Engine, array: Any, reps: Any) -> Any:
     return out
 
 
-def _repeat(engine: Engine, array: Any, repeats: Any, axis: int | None = None) -> Any:
+def _repeat(engine: Owner, array: Any, repeats: Any, axis: int | None = None) -> Any:
     if axis != 0 or not isinstance(repeats, int | np.integer) or array.ndim != 2:
         return NotImplemented
     return engine.repeat(array, int(repeats))
 
 
-def _copy(engine: Engine, array: Any, **_: Any) -> Any:
+def _copy(engine: Owner, array: Any, **_: Any) -> Any:
     return array.copy()
 
 
