@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpkit._lattice import Way, ways
 from dpkit.errors import ArgumentError
 from dpkit.grid import decode_signed, round_up
-from dpkit.guarantee import ApproxDP, Guarantee, PureDP, rho_for
+from dpkit.guarantee import ApproxDP, Guarantee, PureDP
 from dpkit.noise import MAX_SCALE, NoiseSource
 
 __all__ = ["COUNT_SHARE", "Calibration", "add_noise", "calibrate"]
@@ -59,8 +60,9 @@ def calibrate(
     """Return the noise that a promise needs, and the promise.
 
     Pure: discrete Laplace, sums at b = Delta_1 / ((1-w) eps), count at 1/(w eps), so that a record's total
-    Delta_1/b + 1/b_count is at most eps. Approximate: discrete Gaussian through zCDP, sums at sigma^2 =
-    Delta_2^2 / (2 (1-w) rho), count at 1/(2 w rho), rho the largest with rho-zCDP implying (eps, delta)-DP.
+    Delta_1/b + 1/b_count is at most eps. Approximate: discrete Gaussian by the Gaussian curve, sums at
+    sigma^2 = Delta_2^2 / ((1-w) mu^2) + 5/2, count at 1/(w mu^2) + 5/2, mu the largest that implies (eps,
+    delta)-DP; or through zCDP, 2 rho for mu^2 and nothing added, where that is less for sums or count.
     Under `replace` a record leaves and another comes: Delta_1 doubles, Delta_2^2 quadruples (or is what the
     caller proves), and the count, public, gets no noise and no share.
 
@@ -76,8 +78,8 @@ def calibrate(
 
     *Privacy*: every scale is an exact rational, rounded up. Proof in docs/privacy.md.
 
-    Source: Dwork, McSherry, Nissim, Smith 2006; Ghosh, Roughgarden, Sundararajan 2009; Canonne, Kamath,
-    Steinke 2020.
+    Source: Dwork, McSherry, Nissim, Smith 2006; Ghosh, Roughgarden, Sundararajan 2009; Balle and Wang 2018;
+    Canonne, Kamath, Steinke 2020.
     """
     replace = neighbours == "replace"
     share = Fraction(0) if replace else COUNT_SHARE
@@ -88,17 +90,21 @@ def calibrate(
         too_wide = sums > MAX_SCALE // 2
         mechanism, guarantee = LAPLACE, PureDP(epsilon, neighbours)
     else:
-        rho = rho_for(epsilon, delta)
-        budget = Fraction(rho)
-        if budget <= 0:
-            raise ArgumentError(
-                f"epsilon = {epsilon!r}, delta = {delta!r} leave no budget: raise one of them"
-            )
         apart = 4 * sensitivity_l2_squared if replaced_l2_squared is None else replaced_l2_squared
-        sums = Fraction(apart if replace else sensitivity_l2_squared) / (2 * (1 - share) * budget)
-        count = None if replace else 1 / (2 * share * budget)
+        change = apart if replace else sensitivity_l2_squared
+
+        def variances(way: Way) -> tuple[Fraction, Fraction | None]:
+            least = Fraction(change) / (2 * (1 - share) * way.amount)
+            return least + way.spare, None if replace else 1 / (2 * share * way.amount) + way.spare
+
+        *first, chosen = ways(epsilon, delta)
+        sums, count = usual = variances(chosen)
+        for way in first:
+            tried = variances(way)
+            if tried[0] <= usual[0] and (tried[1] or 0) <= (usual[1] or 0):
+                chosen, (sums, count) = way, tried
         too_wide = sums > (MAX_SCALE // 2) ** 2
-        mechanism, guarantee = GAUSSIAN, ApproxDP(epsilon, delta, neighbours, rho)  # type: ignore[assignment]
+        mechanism, guarantee = GAUSSIAN, ApproxDP(epsilon, delta, neighbours, chosen.rho)  # type: ignore[assignment]
     if too_wide:
         raise ArgumentError(
             f"epsilon = {epsilon!r} needs noise beyond the sampler's range: "

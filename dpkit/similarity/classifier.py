@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dpkit._arrays import on_host
+from dpkit._lattice import epsilon_of
 from dpkit.errors import ArgumentError
-from dpkit.guarantee import ZCDP, Guarantee, PureDP
-from dpkit.similarity.calibration import GAUSSIAN, Calibration
+from dpkit.guarantee import ZCDP, ApproxDP, Guarantee, PureDP
+from dpkit.similarity.calibration import Calibration
 from dpkit.similarity.distance import DistanceSum, DistanceSumBuilder
 from dpkit.similarity.distance_settings import DistanceSettings
 from dpkit.similarity.distances import METRICS
@@ -136,8 +137,7 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = np.unique(labels if self.classes is None else np.asarray(self.classes))
         if self.classes_.size == 0:
             raise ArgumentError("classes must name at least one class")
-        budget, self.guarantee_ = self._budget()
-        settings = self._settings(rows.shape[1], budget)
+        settings, self.guarantee_ = self._chosen(rows.shape[1])
         records = self._scaled(rows)
         self.releases_: list[Any] = []
         for name in self.classes_:
@@ -189,18 +189,32 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
 
     # ---- what is released -------------------------------------------------------------------------
 
-    def _budget(self) -> tuple[Budget, Guarantee]:
+    def _chosen(self, d: int) -> tuple[KDESettings | DistanceSettings, Guarantee]:
+        """Return settings and promise: by the Gaussian curve unless zCDP means less noise somewhere."""
+        *first, last = [(self._settings(d, budget), whole) for budget, whole in self._budgets()]
+        for settings, whole in first:
+            if all(a <= b for a, b in zip(_scales(settings), _scales(last[0]), strict=True)):
+                return settings, whole
+        return last
+
+    def _budgets(self) -> list[tuple[Budget, Guarantee]]:
         """Return what one class may spend under `add-remove`, and what all of them promise together."""
         epsilon, delta = check_budget(self.epsilon, self.delta)
-        whole = Budget.of(epsilon, delta, check_neighbours(self.neighbours))
+        options = Budget.options(epsilon, delta, check_neighbours(self.neighbours))
+        return [(self._of_one_class(whole, delta), whole.guarantee) for whole in options]
+
+    def _of_one_class(self, whole: Budget, delta: float) -> Budget:
         if not whole.replace:
-            return whole, whole.guarantee
+            return whole
+        each = whole.amount / (2 if whole.pure else self._apart())
+        own: Guarantee
         if whole.pure:
-            each = whole.amount / 2
-            return Budget(whole.mechanism, each, False, PureDP(float(each))), whole.guarantee
-        each = whole.amount / self._apart()
-        own = ZCDP(float(each)).to_approx(delta)
-        return Budget(GAUSSIAN, each, False, own), whole.guarantee
+            own = PureDP(float(each))
+        elif whole.spare:
+            own = ApproxDP(epsilon_of(each, delta), delta, rho=ZCDP(each).rho)  # type: ignore[arg-type]
+        else:
+            own = ZCDP(float(each)).to_approx(delta)
+        return Budget(whole.mechanism, each, False, own, whole.spare)
 
     def _apart(self) -> int:
         """Return how much squared change two records can make at most, over one record's.
@@ -277,8 +291,8 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
         sensitivity = features.sensitivity_l1 if budget.pure else features.sensitivity_l2_squared
         noise = Calibration(
             budget.mechanism,
-            budget.split(1 - _COUNT_SHARE).scale(sensitivity),
-            budget.split(_COUNT_SHARE).scale(1),
+            budget.split(1 - _COUNT_SHARE).scale(sensitivity) + budget.spare,
+            budget.split(_COUNT_SHARE).scale(1) + budget.spare,
         )
         return KDESettings(features, epsilon, delta, "add-remove", noise, budget.guarantee)
 
@@ -338,6 +352,13 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
         if not readers[0]._ball.normalize:
             scores = scores - np.array([r.squares() for r in readers]) / self.class_count_
         return np.asarray(scores)
+
+
+def _scales(settings: KDESettings | DistanceSettings) -> list[Fraction]:
+    """Return the scales of the noise, in one order for all settings of a map."""
+    if isinstance(settings, KDESettings):
+        return [settings.calibration.sums, settings.calibration.count or Fraction(0)]
+    return [scale for scale, _ in settings.plan.runs]
 
 
 def _shrunk(counts: NDArray[np.float64], variance: float) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ from dpkit.similarity.inputs import (
     check_positive,
 )
 from dpkit.similarity.moments import Ball, MomentMap, MomentReader
-from dpkit.similarity.plan import Budget, NoisePlan
+from dpkit.similarity.plan import Budget, NoisePlan, least_noise
 from dpkit.similarity.powers import PowerMap
 from dpkit.similarity.trees import TreeMap, TreeReader
 
@@ -195,7 +195,8 @@ class DistanceSettings:
         if expected_records is not None:
             expected = check_integer(expected_records, "expected_records", 0, 2**62)
         domain = Domain.check(columns, name, bounds, radius, center, normalize)
-        spending = Budget.of(eps, dlt, relation) if budget is None else budget
+        budgets = Budget.options(eps, dlt, relation) if budget is None else [budget]
+        spending = budgets[0]
         if features is not None and name != "l2":
             raise ArgumentError(f"features, the number of projections, belongs to l2; {name!r} has none")
         if depth is not None and (name == "sqeuclidean" or power == 2.0):
@@ -231,7 +232,7 @@ class DistanceSettings:
             built = kind(*domain.sides(), depth_for(columns, MAX_DEPTH))
         else:
             built = PowerMap(*domain.sides(), depth_for(columns, _POWER_DEPTH), power)
-        plan = built.calibrate(spending)
+        plan, spending = least_noise(built.calibrate, budgets)
         return cls(name, power, structure, domain, built, eps, dlt, relation, plan, spending.guarantee)
 
     @property

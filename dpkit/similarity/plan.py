@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpkit._lattice import ways
 from dpkit.errors import ArgumentError
 from dpkit.grid import decode_signed, round_up
-from dpkit.guarantee import ApproxDP, Guarantee, PureDP, rho_for
+from dpkit.guarantee import ApproxDP, Guarantee, PureDP
 from dpkit.noise import MAX_SCALE, NoiseSource
 from dpkit.similarity.calibration import GAUSSIAN, LAPLACE
 
-__all__ = ["Budget", "NoisePlan", "best_shapes", "largest", "part_scales", "shares"]
+__all__ = ["Budget", "NoisePlan", "best_shapes", "largest", "least_noise", "part_scales", "shares"]
 
 _RATE_BITS = 24
 _SHARE_BITS = 40
@@ -31,29 +32,34 @@ class Budget:
     """What a vector may spend.
 
     Args:
-        mechanism: `discrete-laplace` (amount is epsilon) or `discrete-gaussian` (amount is rho).
+        mechanism: `discrete-laplace` (amount is epsilon) or `discrete-gaussian` (amount is rho, or mu^2/2).
         amount: exact.
         replace: whether neighbours differ by a replaced record; else by one record more or less.
         guarantee: the promise that spending it keeps.
+        spare: what every Gaussian variance needs on top; `NoisePlan.of` adds it.
     """
 
     mechanism: str
     amount: Fraction
     replace: bool
     guarantee: Guarantee
+    spare: Fraction = Fraction(0)
 
     @classmethod
     def of(cls, epsilon: float, delta: float, neighbours: str) -> "Budget":
-        """Return the budget of a checked request; delta = 0 is pure, else rho with rho-zCDP in between."""
+        """Return the budget of a checked request: delta = 0 is pure, else by the Gaussian curve."""
+        return cls.options(epsilon, delta, neighbours)[0]
+
+    @classmethod
+    def options(cls, epsilon: float, delta: float, neighbours: str) -> "list[Budget]":
+        """Return the budgets that keep a checked request: Gaussian ones by the curve, then through zCDP."""
         replace = neighbours == "replace"
         if delta == 0.0:
-            return cls(LAPLACE, Fraction(epsilon), replace, PureDP(epsilon, neighbours))
-        rho = rho_for(epsilon, delta)
-        if rho <= 0.0:
-            raise ArgumentError(
-                f"epsilon = {epsilon!r}, delta = {delta!r} leave no budget: raise one of them"
-            )
-        return cls(GAUSSIAN, Fraction(rho), replace, ApproxDP(epsilon, delta, neighbours, rho))
+            return [cls(LAPLACE, Fraction(epsilon), replace, PureDP(epsilon, neighbours))]
+        return [
+            cls(GAUSSIAN, w.amount, replace, ApproxDP(epsilon, delta, neighbours, w.rho), w.spare)
+            for w in ways(epsilon, delta)
+        ]
 
     @property
     def pure(self) -> bool:
@@ -62,13 +68,13 @@ class Budget:
 
     def split(self, share: Fraction) -> "Budget":
         """Return a share of the budget, for one of several parts that are released together."""
-        return Budget(self.mechanism, self.amount * share, self.replace, self.guarantee)
+        return Budget(self.mechanism, self.amount * share, self.replace, self.guarantee, self.spare)
 
     def scale(self, change: Fraction | int) -> Fraction:
         """Return the scale that a part needs when it alone spends the budget.
 
         Pure: b = change / amount, change the largest l1 change. Gaussian: variance = change / (2 amount),
-        change the largest squared l2 change. Rounded up.
+        change the largest squared l2 change, `spare` to be added. Rounded up.
         """
         return round_up(Fraction(change) / (self.amount if self.pure else 2 * self.amount))
 
@@ -143,7 +149,8 @@ class NoisePlan:
     def of(cls, budget: Budget, runs: Iterable[tuple[Fraction, int]]) -> "NoisePlan":
         """Return a plan with equal neighbours joined; ArgumentError where the samplers' range is left."""
         joined: list[tuple[Fraction, int]] = []
-        for scale, length in runs:
+        for least, length in runs:
+            scale = least + budget.spare
             if joined and joined[-1][0] == scale:
                 joined[-1] = (scale, joined[-1][1] + length)
             else:
@@ -188,3 +195,21 @@ class NoisePlan:
         if not runs or any(scale <= 0 or length < 1 for scale, length in runs):
             raise ValueError("scales and lengths must be positive")
         return cls(public["mechanism"], runs)
+
+
+def least_noise(
+    calibrate: Callable[[Budget], NoisePlan], budgets: Sequence[Budget]
+) -> tuple[NoisePlan, Budget]:
+    """Return a plan and its budget: the first whose noise is nowhere more than the last's.
+
+    Args:
+        calibrate: the plan of a budget.
+        budgets: of one promise, from `Budget.options`; public, as the plans are, so the choice is.
+    """
+    *first, last = budgets
+    usual = calibrate(last)
+    for budget in first:
+        plan = calibrate(budget)
+        if bool(np.all(plan.variances() <= usual.variances())):
+            return plan, budget
+    return usual, last

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 
 from dpkit.errors import ArgumentError, MissingBoundsError
-from dpkit.guarantee import rho_for
+from dpkit.similarity.calibration import calibrate
 from dpkit.similarity.clouds import clouds_helpful
 from dpkit.similarity.exponentials import BASES, ExponentialsMap
 from dpkit.similarity.fourier import ROTATION_INVARIANT
@@ -29,6 +29,13 @@ _HASH_SPREAD = 0.14
 _CLOUD_SPREAD = 0.07  # behind public clouds: 0.02-0.06 for data about the middle, 0.14 and more far off it
 _MOST_ROWS = 1 << 13  # 16 MiB of counters
 _FEWEST_EXPONENTIALS = 8
+
+
+def _sigma_one(epsilon: float, delta: float, neighbours: str) -> float:
+    """Return the deviation of Gaussian noise on sums, for contributions of squared norm at most 1."""
+    unit = 1 << 40
+    noise = calibrate(1, unit, epsilon, delta, neighbours, unit)[0]
+    return math.sqrt(float(noise.sums) / unit)
 
 
 def choose_features(
@@ -60,7 +67,7 @@ def choose_features(
     if delta == 0.0:
         wanted = min(float(_MOST), _PURE_RATE * epsilon * records / factor)
     else:
-        sigma = factor / math.sqrt(2.0 * rho_for(epsilon, delta))
+        sigma = factor * _sigma_one(epsilon, delta, neighbours)
         wanted = (_SPREAD / max(_TARGET, sigma / (2.0 * records))) ** 2
     count = math.ceil(min(max(wanted, _FEWEST), most))
     if columns <= count // 4:
@@ -135,7 +142,7 @@ class Question:
     @property
     def sigma(self) -> float:
         """Noise on an average of paired features under the Gaussian mechanism, per record of the data."""
-        return 1.0 / math.sqrt(2.0 * (1.0 if self.replace else _SHARE) * rho_for(self.epsilon, self.delta))
+        return _sigma_one(self.epsilon, self.delta, self.neighbours)
 
     @property
     def planes(self) -> float:

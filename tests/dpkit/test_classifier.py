@@ -130,7 +130,7 @@ def test_counts_shrink_only_as_far_as_their_spread_is_noise():
 def released(model, X, y):
     """What noise is added to, class by class, and the plan of each."""
     X, y = np.asarray(X, dtype=float), np.asarray(y)
-    settings = model._settings(X.shape[1], model._budget()[0])
+    settings = model._settings(X.shape[1], model._budgets()[0][0])
     vectors = []
     for name in model.classes:
         sums = settings.blank()
@@ -147,7 +147,7 @@ def test_a_record_and_its_label_cost_no_more_than_the_budget(arguments, neighbou
     model = dpkit.SimilarityClassifier(
         epsilon=0.8, delta=delta, neighbours=neighbours, classes=[0, 1, 2], **arguments
     )
-    amount = dpkit.similarity.plan.Budget.of(0.8, delta, neighbours).amount
+    budget = dpkit.similarity.plan.Budget.of(0.8, delta, neighbours)
     rng = np.random.default_rng(0)
     rows = [rng.normal(size=2) * 3 for _ in range(6)] + [
         [5.0, 0.0],
@@ -161,12 +161,16 @@ def test_a_record_and_its_label_cost_no_more_than_the_budget(arguments, neighbou
     sums = {(k, c): released(model, [row], [c])[1] for k, row in enumerate(rows) for c in (0, 1)}
     others = sums.values() if neighbours == "replace" else [nothing]
     worst = max(
-        sum(loss(plan, u - v, delta == 0.0) for u, v in zip(sums[k, 0], other, strict=True) if (u != v).any())
+        sum(
+            loss(plan, u - v, budget.pure, budget.spare)
+            for u, v in zip(sums[k, 0], other, strict=True)
+            if (u != v).any()
+        )
         for k in range(len(rows))
         for other in others
     )
-    assert worst <= amount
-    assert worst > amount / 4
+    assert worst <= budget.amount
+    assert worst > budget.amount / 4
 
 
 def test_kernel_classes_under_replace():
@@ -175,7 +179,7 @@ def test_kernel_classes_under_replace():
         model = dpkit.SimilarityClassifier(
             "gaussian", delta=delta, neighbours="replace", normalize=False, radius=9.0, features=2
         )
-        settings = model._settings(2, model._budget()[0])
+        settings = model._settings(2, model._budgets()[0][0])
         budget = dpkit.similarity.plan.Budget.of(1.0, delta, "replace")
         tight = dpkit.audit.tight_records(settings.features)
         plan = NoisePlan(
@@ -188,8 +192,8 @@ def test_kernel_classes_under_replace():
             return np.append(sums.view(np.int64).reshape(-1), 1)
 
         opposite = vector(tight[0]) - vector(tight[2])
-        moved = loss(plan, opposite, budget.pure)
-        relabelled = loss(plan, vector(tight[0]), budget.pure) * 2
+        moved = loss(plan, opposite, budget.pure, budget.spare)
+        relabelled = loss(plan, vector(tight[0]), budget.pure, budget.spare) * 2
         assert budget.amount * Fraction(7, 10) < max(moved, relabelled) <= budget.amount
 
 

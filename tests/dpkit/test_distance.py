@@ -139,7 +139,7 @@ def test_l2_standard_errors_cover_the_projection():
 
 def test_noise_std_closed_forms():
     X = np.zeros((5, 4))
-    sigma = 1 / math.sqrt(2 * dpkit.rho_for(1.0, 1e-6))
+    sigma = 1 / dpkit.mu_for(1.0, 1e-6)
     l1 = dpkit.DistanceSum(X, bounds=(0.0, 2.0), delta=1e-6, depth=10)
     assert math.isclose(l1.noise_std(), sigma * 2.0 * 4, rel_tol=1e-3)
     assert np.allclose(
@@ -171,7 +171,7 @@ def test_uneven_boxes_share_the_budget():
         found = seeded(X, 0, metric=metric, p=p, bounds=UNEVEN, epsilon=200.0, depth=size)
         wanted = dpkit.exact.distance_sum(X, Y, metric, p)
         np.testing.assert_allclose(found.query(Y), wanted, rtol=0.05 if metric == "l2" else 0.01)
-    sigma = 1 / math.sqrt(2 * dpkit.rho_for(1.0, 1e-6))
+    sigma = 1 / dpkit.mu_for(1.0, 1e-6)
     l1 = dpkit.DistanceSum(X, bounds=UNEVEN, delta=1e-6)
     assert math.isclose(l1.noise_std(), sigma * wide.sum(), rel_tol=1e-2)
     equal = dpkit.DistanceSum(X, bounds=(0.0, float(wide.max()))).noise_std()

@@ -52,13 +52,16 @@ def contribution(shape, record):
     return shape.vector(sums).view(np.int64)
 
 
-def loss(plan, change, pure):
-    """The exact privacy loss of a change: sum |c|/b, or sum c^2/(2 v), over what the plan covers."""
+def loss(plan, change, pure, spare=0):
+    """The exact privacy loss of a change: sum |c|/b, or sum c^2/(2 v), over what the plan covers.
+
+    Gaussian noise by the curve: variances less what they have to spare.
+    """
     total, start = Fraction(0), 0
     for scale, length in plan.runs:
         part = [int(c) for c in change[start : start + length]]
         size = sum(map(abs, part)) if pure else Fraction(sum(c * c for c in part), 2)
-        total += Fraction(size) / scale
+        total += Fraction(size) / (scale - spare)
         start += length
     return total
 
@@ -80,7 +83,7 @@ def test_one_record_never_costs_more_than_the_budget(name, delta):
     budget = Budget.of(0.7, delta, "add-remove")
     plan = shape.calibrate(budget)
     assert plan.size == shape.size
-    losses = [loss(plan, contribution(shape, x), budget.pure) for x in records()]
+    losses = [loss(plan, contribution(shape, x), budget.pure, budget.spare) for x in records()]
     assert max(losses) <= budget.amount
     assert max(losses) > budget.amount * Fraction(6, 10)
 
@@ -99,7 +102,7 @@ def test_replacing_a_record_never_costs_more_than_the_budget(name, delta):
     pairs += list(itertools.product(far[-12:], far[-12:])) + list(itertools.product(far[:6], far[-6:]))
     corners = [i for i, row in enumerate(rows) if set(row) <= {0.0, 1.0, 2.0, -1.0, np.inf, -np.inf}]
     pairs += list(itertools.product(corners, corners))
-    losses = [loss(plan, vectors[a] - vectors[b], budget.pure) for a, b in pairs]
+    losses = [loss(plan, vectors[a] - vectors[b], budget.pure, budget.spare) for a, b in pairs]
     assert max(losses) <= budget.amount
     assert max(losses) > budget.amount * Fraction(3, 10)
 
@@ -115,14 +118,14 @@ def test_the_hat_basis_over_every_record_and_every_pair(kind, relation, delta, d
     plan = shape.calibrate(budget)
     vectors = [contribution(shape, [x / 2**bits]) for x in range(2**bits + 1)]
     if relation == "add-remove":
-        losses = [loss(plan, v, budget.pure) for v in vectors]
+        losses = [loss(plan, v, budget.pure, budget.spare) for v in vectors]
     else:
-        rates = np.repeat([1 / float(s) for s, _ in plan.runs], [n for _, n in plan.runs])
+        rates = np.repeat([1 / float(s - budget.spare) for s, _ in plan.runs], [n for _, n in plan.runs])
         table = np.array(vectors, dtype=float)[:, : len(rates)]
         gaps = table[:, None, :] - table[None, :, :]
         found = (np.abs(gaps) if budget.pure else gaps**2 / 2) @ rates
         a, b = np.unravel_index(found.argmax(), found.shape)
-        losses = [loss(plan, vectors[a] - vectors[b], budget.pure)]
+        losses = [loss(plan, vectors[a] - vectors[b], budget.pure, budget.spare)]
     assert max(losses) <= budget.amount
     tight = Fraction(95, 100) if relation == "replace" and budget.pure else Fraction(99999, 100000)
     assert max(losses) >= budget.amount * tight

@@ -92,7 +92,7 @@ def test_noise_std_closed_forms():
     X = np.zeros((5, 2))
     pure = dpkit.KDE(X, features=100, epsilon=0.5)
     assert math.isclose(pure.noise_std(), 2 * math.sqrt(100) / (0.98 * 0.5), rel_tol=1e-5)
-    sigma = 1 / math.sqrt(2 * dpkit.rho_for(1.0, 1e-6))
+    sigma = 1 / dpkit.mu_for(1.0, 1e-6)
     for m in (10, 1000):
         approximate = dpkit.KDE(X, features=m, epsilon=1.0, delta=1e-6)
         assert math.isclose(approximate.noise_std(), sigma / math.sqrt(0.98), rel_tol=1e-5)
@@ -107,8 +107,12 @@ def test_guarantees():
     approximate = dpkit.KDE(X, epsilon=1.0, delta=1e-6, neighbours="replace", features=4).guarantee
     assert isinstance(approximate, dpkit.ApproxDP)
     assert (approximate.epsilon, approximate.delta, approximate.neighbours) == (1.0, 1e-6, "replace")
-    assert approximate.rho == dpkit.rho_for(1.0, 1e-6)
-    assert 1.0 - 1e-9 < approximate.epsilon(1e-6) <= 1.0
+    # By the Gaussian curve: less noise than through zCDP, so a larger rho, which is what composition counts.
+    assert math.isclose(approximate.rho, dpkit.mu_for(1.0, 1e-6) ** 2 / 2, rel_tol=1e-7)
+    assert approximate.rho > 1.14 * dpkit.rho_for(1.0, 1e-6)
+    assert approximate.epsilon(1e-6) == 1.0
+    wide = dpkit.KDE(X, epsilon=20.0, delta=1e-6, features=4).guarantee
+    assert wide.rho == dpkit.rho_for(20.0, 1e-6)  # the count's noise is too small for the curve
 
 
 def test_count_is_noisy_under_add_remove_and_public_under_replace():
