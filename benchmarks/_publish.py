@@ -47,6 +47,8 @@ def compact(entry):
     """Return what is kept of a part's entry in REPORT/raw."""
     kept = ("part", "quick", "state", "seconds", "started", "commit", "changed", "machine", "versions")
     result = {k: v for k, v in entry["result"].items() if k not in _TWICE}
+    system = ".".join(entry["machine"]["system"].split(".")[:2])  # builds of a kernel say nothing here
+    entry = {**entry, "machine": {**entry["machine"], "system": system}}
     return rounded({**{k: entry[k] for k in kept}, "options": entry.get("options", []), "result": result})
 
 

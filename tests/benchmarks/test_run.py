@@ -73,6 +73,24 @@ def test_a_finished_part_is_not_run_again(parts, tmp_path, capsys):
     assert entry["versions"]["python"]
 
 
+def test_a_full_run_asks_for_what_fits_in_an_hour(parts, tmp_path, monkeypatch, capsys):
+    assert set(_run.EXPECTED) == set(_run.FIRST)
+    assert set(_run.FULL) <= set(_run.FIRST)
+    full, quick = (sum(seconds) for seconds in zip(*_run.EXPECTED.values(), strict=True))
+    assert full <= 45 * 60
+    assert quick <= 10 * 60
+    monkeypatch.setattr(_run, "FULL", {"alpha": ("--seeds", "3")})
+    parts("alpha", "assert sys.argv[-2:] == ['--seeds', '3']")
+    assert run(tmp_path, "--only", "alpha") == 0
+    assert json.loads((tmp_path / "raw" / "alpha.json").read_text())["options"] == ["--seeds", "3"]
+    assert "[1/1, about 60 s left] alpha: done" in capsys.readouterr().err
+    # A part with other options is another part.
+    monkeypatch.setattr(_run, "FULL", {})
+    parts("alpha")
+    assert run(tmp_path, "--only", "alpha") == 0
+    assert calls(tmp_path) == ["alpha", "alpha"]
+
+
 @pytest.mark.parametrize(
     "body", ["sys.exit(3)", "raise ValueError('no')", "import os; os.kill(os.getpid(), 9)"]
 )
