@@ -1,7 +1,6 @@
 """Private classification by average similarity: one structure a class, at the price of one structure."""
 
 import dataclasses
-import math
 from fractions import Fraction
 from typing import Any
 
@@ -12,7 +11,7 @@ from dpkit._arrays import on_host
 from dpkit._lattice import epsilon_of
 from dpkit.errors import ArgumentError
 from dpkit.guarantee import ZCDP, ApproxDP, Guarantee, PureDP
-from dpkit.similarity.calibration import Calibration
+from dpkit.similarity.calibration import GAUSSIAN, RADIAL, Calibration
 from dpkit.similarity.distance import DistanceSum, DistanceSumBuilder
 from dpkit.similarity.distance_settings import DistanceSettings
 from dpkit.similarity.distances import METRICS
@@ -29,6 +28,7 @@ from dpkit.similarity.kernels import KERNELS
 from dpkit.similarity.moments import Ball, MomentMap, MomentReader, unit_rows
 from dpkit.similarity.plan import Budget, NoisePlan
 from dpkit.similarity.powers import PowerMap
+from dpkit.similarity.radial import GROUP, grouped_change, shared_change
 from dpkit.similarity.settings import KDESettings
 
 try:
@@ -262,10 +262,11 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
         )
         if isinstance(made.map, MomentMap) and made.map.ball.normalize:
             top = 1 << made.map.grid_bits
-            change = math.isqrt(d * top * top) if budget.pure else top * top
+            change = shared_change(d, top * top) if budget.pure else top * top
             sums = budget.split(1 - _COUNT_SHARE).scale(change)
             counts = budget.split(_COUNT_SHARE).scale(1)
-            return dataclasses.replace(made, plan=NoisePlan.of(budget, [(sums, d), (counts, 1)]))
+            group = GROUP if budget.pure else 1
+            return dataclasses.replace(made, plan=NoisePlan.of(budget, [(sums, d), (counts, 1)], group))
         return made
 
     def _kernel_settings(self, d: int, budget: Budget, epsilon: float, delta: float) -> KDESettings:
@@ -288,17 +289,20 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
             structure="fourier",
         )
         features = checked.features
-        sensitivity = features.sensitivity_l1 if budget.pure else features.sensitivity_l2_squared
+        change: Fraction | int = features.sensitivity_l2_squared
+        if budget.pure:
+            change = grouped_change(count, features.sensitivity_l2_squared // count)
         noise = Calibration(
-            budget.mechanism,
-            budget.split(1 - _COUNT_SHARE).scale(sensitivity) + budget.spare,
+            RADIAL if budget.pure else GAUSSIAN,
+            budget.split(1 - _COUNT_SHARE).scale(change) + budget.spare,
             budget.split(_COUNT_SHARE).scale(1) + budget.spare,
+            GROUP if budget.pure else 1,
         )
         return KDESettings(features, epsilon, delta, "add-remove", noise, budget.guarantee)
 
     def _count_variance(self, settings: KDESettings | DistanceSettings) -> float:
         if isinstance(settings, KDESettings):
-            return settings.calibration.variance(settings.calibration.count)
+            return settings.calibration.count_variance()
         return float(self.releases_[0]._reader.count()[1])
 
     # ---- queries ----------------------------------------------------------------------------------

@@ -39,8 +39,8 @@ class KDE(Queryable):
             `inverse_l1`.
         bandwidth: h > 0, in the units of X; public, so not fitted to X.
         epsilon: privacy budget, positive.
-        delta: 0 for pure epsilon-DP (discrete Laplace), above 0 for (epsilon, delta)-DP (discrete Gaussian,
-            calibrated through zCDP; noise on an average is then sigma_1/n whatever m is).
+        delta: 0 for pure epsilon-DP (radial noise; counters: Laplace), above 0 for (epsilon, delta)-DP
+            (discrete Gaussian, calibrated through zCDP; noise on an average is then sigma_1/n whatever m is).
         neighbours: `add-remove` (n is private; a noisy count is released beside the sums) or `replace` (n is
             public and is stored exactly; the noise is doubled).
         bounds: optional public domain (low, high) to which records are clipped; only hash counters for
@@ -282,7 +282,7 @@ class KDE(Queryable):
             count = float(max(self._count, 1))
             values = values / count
             plan = self._settings.calibration
-            variances = variances / count**2 + (values / count) ** 2 * plan.variance(plan.count)
+            variances = variances / count**2 + (values / count) ** 2 * plan.count_variance()
         values[missing] = np.nan
         if not return_std:
             return values
@@ -296,12 +296,12 @@ class KDE(Queryable):
     def noise_std(self) -> float:
         """Return the exact standard deviation of the noise in `query(y)`, the same at every y.
 
-        Pure: 2 sqrt(m) / ((1-w) eps), w = 1/50, doubled under `replace`; approximate: sigma_1 / sqrt(1-w).
-        (Hash counters: sqrt(2 m) in place of 2 sqrt(m).)
+        Pure: near sqrt(2 m) / ((1-w) eps), w = 1/50, doubled under `replace`; approximate: sigma_1 /
+        sqrt(1-w). (Terms of equal weight; a sum of exponentials has others.)
         Sampling error of the frequencies comes on top: `query(..., return_std=True)` covers both.
         """
         plan, features = self._settings.calibration, self._settings.features
-        return float(np.sqrt(features.noise_variance(plan.variance(plan.sums))))
+        return float(np.sqrt(features.noise_variance(plan.sums_variance(features.features))))
 
     def to_bytes(self) -> bytes:
         """Return the bytes of the release file: public parameters, noisy integers, scales, guarantee."""

@@ -6,14 +6,16 @@ ball; the check is made on the integers.
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from dpkit._compiled import njit
 from dpkit.similarity.hat import GRID_BITS
 from dpkit.similarity.plan import Budget, NoisePlan, shares
+from dpkit.similarity.radial import GROUP, group_sizes, shared_change
 
 __all__ = ["Ball", "MomentMap", "MomentReader", "ball_integers", "unit_rows"]
 
@@ -191,27 +193,33 @@ class MomentMap:
     def calibrate(self, budget: Budget) -> NoisePlan:
         """Return the noise that keeps the budget's promise, shared so that an answer at |y| = B is best.
 
-        One record: |v|_1 <= isqrt(d 4^P), |v|_2^2 <= 4^P; squared norm in [0, 2^P]; count 1. Under `replace`
-        the l1 change of v doubles and its squared l2 change quadruples; that of the squared norm stays, since
-        it has one sign; the count is public and not part of the vector that gets noise.
+        One record: |v|_2 <= 2^P; squared norm in [0, 2^P]; count 1. Pure noise on v is radial, in g groups of
+        coordinates, whose norms add up to at most sqrt(g) 2^P. Under `replace` the change of v doubles; that
+        of the squared norm stays, since it has one sign; the count is public and not part of the vector that
+        gets noise.
         """
-        d, top, power = self.columns, 1 << self.grid_bits, 1 if budget.pure else 2
-        ball = math.isqrt(d * top * top) if budget.pure else top * top
-        sizes = [(ball * (2 * power if budget.replace else 1), top, 4.0, d)]  # change, unit, weight, length
+        d, top, pure = self.columns, 1 << self.grid_bits, budget.pure
+        square = top * top * (4 if budget.replace else 1)
+        change = shared_change(d, square) if pure else Fraction(square)
+        # change, unit, length, and what an answer's variance is times (change / unit / share)^2 (Gaussian: 1)
+        spread = group_sizes(d, GROUP)[0] + 1.0
+        sizes = [(change, top, d, 4.0 * (spread if pure else 1.0))]
         if not self.ball.normalize:
-            sizes.append((top**power, top, 1.0, 1))
+            sizes.append((Fraction(top if pure else top * top), top, 1, 2.0 if pure else 1.0))
         if not budget.replace:
-            sizes.append((1, 1, 1.0, 1))
-        # Least variance sum q_j scale_j: shares of (change^2 q)^(1/3), or (change q)^(1/2), in public units.
+            sizes.append((Fraction(1), 1, 1, 2.0 if pure else 1.0))
+        # Least variance: shares of (change^2 weight)^(1/3), or (change weight)^(1/2), in public units.
         wanted = [
-            (change / unit**power) ** (2 / 3 if budget.pure else 1 / 2)
-            * q ** (1 / 3 if budget.pure else 1 / 2)
-            for change, unit, q, _ in sizes
+            ((float(change) / unit) ** 2 * weight) ** (1 / 3)
+            if pure
+            else (float(change) / unit**2 * weight) ** 0.5
+            for change, unit, _, weight in sizes
         ]
-        parts = shares(wanted)
-        return NoisePlan.of(
-            budget, [(budget.split(w).scale(size[0]), size[3]) for w, size in zip(parts, sizes, strict=True)]
-        )
+        runs = [
+            (budget.split(w).scale(change), length)
+            for w, (change, _, length, _) in zip(shares(wanted), sizes, strict=True)
+        ]
+        return NoisePlan.of(budget, runs, GROUP if pure else 1)
 
     def read(self, noisy: NDArray[np.int64], plan: NoisePlan, count: int | None) -> "MomentReader":
         """Return the answers that a noisy vector holds."""

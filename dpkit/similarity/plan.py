@@ -18,8 +18,9 @@ from dpkit._lattice import ways
 from dpkit.errors import ArgumentError
 from dpkit.grid import decode_signed, round_up
 from dpkit.guarantee import ApproxDP, Guarantee, PureDP
-from dpkit.noise import MAX_SCALE, NoiseSource
-from dpkit.similarity.calibration import GAUSSIAN, LAPLACE
+from dpkit.noise import MAX_DIMENSION, MAX_SCALE, NoiseSource
+from dpkit.similarity.calibration import GAUSSIAN, LAPLACE, RADIAL
+from dpkit.similarity.radial import draw_vector, group_sizes
 
 __all__ = ["Budget", "NoisePlan", "best_shapes", "largest", "least_noise", "part_scales", "shares"]
 
@@ -138,29 +139,39 @@ class NoisePlan:
     """The noise of one release.
 
     Args:
-        mechanism: `discrete-laplace` or `discrete-gaussian`.
+        mechanism: `discrete-laplace`, `discrete-gaussian` or `discrete-radial`.
         runs: (scale, length) for stretches of the vector, in order: Laplace scale b or Gaussian variance.
+            Radial noise: the first stretch has radial vectors of scale b, the others Laplace noise.
+        group: radial noise: the most coordinates that share a vector; else 1.
     """
 
     mechanism: str
     runs: tuple[tuple[Fraction, int], ...]
+    group: int = 1
 
     @classmethod
-    def of(cls, budget: Budget, runs: Iterable[tuple[Fraction, int]]) -> "NoisePlan":
-        """Return a plan with equal neighbours joined; ArgumentError where the samplers' range is left."""
+    def of(cls, budget: Budget, runs: Iterable[tuple[Fraction, int]], group: int = 1) -> "NoisePlan":
+        """Return a plan with equal neighbours joined; ArgumentError where the samplers' range is left.
+
+        Args:
+            budget: the promise.
+            runs: (scale, length), in order.
+            group: above 1 for radial noise on the first stretch, its scale being a radial one.
+        """
         joined: list[tuple[Fraction, int]] = []
         for least, length in runs:
             scale = least + budget.spare
-            if joined and joined[-1][0] == scale:
+            if joined and joined[-1][0] == scale and (group == 1 or len(joined) > 1):
                 joined[-1] = (scale, joined[-1][1] + length)
             else:
                 joined.append((scale, length))
-        top = MAX_SCALE // 2 if budget.pure else (MAX_SCALE // 2) ** 2
-        if max(scale for scale, _ in joined) > top:
+        top = Fraction(MAX_SCALE // 2 if budget.pure else (MAX_SCALE // 2) ** 2)
+        widest = joined[0][0] * (math.isqrt(group - 1) + 1)  # b sqrt(k), or b
+        if max(widest, *(scale for scale, _ in joined)) > top:
             raise ArgumentError(
                 "epsilon needs noise beyond the sampler's range: take a larger epsilon or a smaller structure"
             )
-        return cls(budget.mechanism, tuple(joined))
+        return cls(budget.mechanism if group == 1 else RADIAL, tuple(joined), group)
 
     @property
     def size(self) -> int:
@@ -169,32 +180,46 @@ class NoisePlan:
 
     def variances(self) -> NDArray[np.float64]:
         """Return the variance of every coordinate's noise: 2 b^2 (within 1/6 of the discrete law's), or v."""
-        pure = self.mechanism == LAPLACE
+        pure = self.mechanism != GAUSSIAN
         each = [2.0 * float(scale) ** 2 if pure else float(scale) for scale, _ in self.runs]
-        return np.repeat(each, [length for _, length in self.runs])
+        found = np.repeat(each, [length for _, length in self.runs])
+        if self.mechanism == RADIAL:
+            scale, length = self.runs[0]
+            sizes = group_sizes(length, self.group)
+            found[:length] = np.repeat([(size + 1) * float(scale) ** 2 for size in sizes], sizes)
+        return found
 
     def add(self, vector: NDArray[np.uint64], source: NoiseSource) -> NDArray[np.int64]:
         """Return the vector under exact noise on *every* coordinate, modulo 2^64, read back as signed.
 
         *Privacy*: the only place where an exact vector meets noise; the vector leaves in no other way.
         """
-        sampler = source.discrete_laplace if self.mechanism == LAPLACE else source.discrete_gaussian
-        noise = np.concatenate([np.asarray(sampler(scale, length)) for scale, length in self.runs])
+        sampler = source.discrete_gaussian if self.mechanism == GAUSSIAN else source.discrete_laplace
+        runs = list(self.runs)
+        parts = [draw_vector(source, *runs.pop(0), self.group)] if self.mechanism == RADIAL else []
+        noise = np.concatenate(parts + [np.asarray(sampler(scale, length)) for scale, length in runs])
         return decode_signed(vector + noise.astype(np.int64).view(np.uint64))
 
     def to_public(self) -> dict[str, Any]:
         """Return the plan as JSON-ready values."""
-        return {"mechanism": self.mechanism, "scales": [[str(scale), length] for scale, length in self.runs]}
+        scales = [[str(scale), length] for scale, length in self.runs]
+        public: dict[str, Any] = {"mechanism": self.mechanism, "scales": scales}
+        if self.mechanism == RADIAL:
+            public["group"] = self.group
+        return public
 
     @classmethod
     def from_public(cls, public: dict[str, Any]) -> "NoisePlan":
         """Read back `to_public`; ValueError, TypeError or KeyError for anything else."""
-        if public["mechanism"] not in (LAPLACE, GAUSSIAN):
+        if public["mechanism"] not in (LAPLACE, GAUSSIAN, RADIAL):
             raise ValueError(f"unknown mechanism {public['mechanism']!r}")
         runs = tuple((Fraction(scale), int(length)) for scale, length in public["scales"])
         if not runs or any(scale <= 0 or length < 1 for scale, length in runs):
             raise ValueError("scales and lengths must be positive")
-        return cls(public["mechanism"], runs)
+        group = public["group"] if public["mechanism"] == RADIAL else 1
+        if type(group) is not int or not 1 <= group <= MAX_DIMENSION:
+            raise ValueError(f"group must be an integer in 1..{MAX_DIMENSION}")
+        return cls(public["mechanism"], runs, group)
 
 
 def least_noise(

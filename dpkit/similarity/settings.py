@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from dpkit._arrays import on_host, pieces
 from dpkit.errors import ArgumentError, FormatError
 from dpkit.guarantee import Guarantee, guarantee_from_dict
-from dpkit.noise import NoiseSource
-from dpkit.similarity.calibration import Calibration, add_noise, calibrate
+from dpkit.noise import MAX_DIMENSION, NoiseSource
+from dpkit.similarity.calibration import LAPLACE, RADIAL, Calibration, add_noise, calibrate
 from dpkit.similarity.device import add_on, answer_on, array_module, check_backend
 from dpkit.similarity.exponentials import ExponentialsMap
 from dpkit.similarity.fourier import MAP_VERSION, FourierMap
@@ -173,6 +173,7 @@ class KDESettings:
             delta,
             neighbours,
             features.replaced_l2_squared,
+            None if isinstance(features, HashMap) else features.features,
         )
         return cls(features, epsilon, delta, neighbours, calibration, guarantee, front)
 
@@ -239,6 +240,8 @@ class KDESettings:
             "scale_count": None if plan.count is None else str(plan.count),
             "guarantee": self.guarantee.to_dict(),
         }
+        if plan.mechanism == RADIAL:
+            public["group"] = plan.group
         if self.features.structure != "fourier":
             public["structure"] = self.features.structure
         if not isinstance(self.features, HashMap):
@@ -274,6 +277,7 @@ class KDESettings:
                 str(public["mechanism"]),
                 Fraction(public["scale_sums"]),
                 None if public["scale_count"] is None else Fraction(public["scale_count"]),
+                check_integer(public["group"], "group", 2, MAX_DIMENSION) if "group" in public else 1,
             )
             promised = guarantee_from_dict(public["guarantee"])
             digest = public["map_sha256"]
@@ -291,7 +295,11 @@ class KDESettings:
                 f"version {MAP_VERSION}: release again from the records, or use the dpkit that wrote it"
             )
         expected = cls.of(features, checked.epsilon, checked.delta, checked.neighbours)
-        same_noise = plan.mechanism == expected.calibration.mechanism and plan.sums > 0
+        known = {expected.calibration.mechanism}
+        if RADIAL in known:
+            known.add(LAPLACE)  # what earlier files have
+        same_noise = plan.mechanism in known and plan.sums > 0
+        same_noise = same_noise and (plan.mechanism == RADIAL) == (plan.group > 1)
         same_count = (plan.count is None) == (expected.calibration.count is None) and plan.count != 0
         if not (same_noise and same_count and type(promised) is type(expected.guarantee)):
             raise FormatError("malformed release of a kernel sum: its mechanism and its promise disagree")

@@ -50,7 +50,8 @@ def test_every_coordinate_gets_exactly_the_drawn_noise():
         plan, features = builder._settings.calibration, builder._settings.features
         kde = release(builder, seed=9)
         source = UnsafeSeededNoise(9)
-        noise = np.concatenate([plan.draw(source, plan.sums, 140), plan.draw(source, plan.count, 1)])
+        sums = plan.draw_sums(source, (2, 70), 1).reshape(-1)
+        noise = np.append(sums, plan.draw(source, plan.count, 1))
         noisy = np.append(kde._sums.reshape(-1), kde.count)
         assert (noisy - noise == exact_vector(features, X)).all()
         assert (noise != 0).sum() >= 140

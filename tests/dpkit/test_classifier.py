@@ -183,7 +183,9 @@ def test_kernel_classes_under_replace():
         budget = dpkit.similarity.plan.Budget.of(1.0, delta, "replace")
         tight = dpkit.audit.tight_records(settings.features)
         plan = NoisePlan(
-            settings.calibration.mechanism, ((settings.calibration.sums, 4), (settings.calibration.count, 1))
+            settings.calibration.mechanism,
+            ((settings.calibration.sums, 4), (settings.calibration.count, 1)),
+            settings.calibration.group,
         )
 
         def vector(x, settings=settings):

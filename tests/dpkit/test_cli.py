@@ -78,7 +78,7 @@ def test_build_query_inspect(folder):
     assert shown["guarantee"] == kde.guarantee.to_dict()
     assert shown["count"] == kde.count
     assert shown["bytes"] == os.path.getsize("kde.dpk")
-    assert "discrete-laplace" in run("inspect", "kde.dpk").stdout
+    assert "discrete-radial" in run("inspect", "kde.dpk").stdout
 
 
 def test_all_settings_reach_the_release(folder):
@@ -142,7 +142,7 @@ def test_flags_are_the_arguments_of_the_classes(command, structure):
 def test_sizes_come_from_public_inputs(folder):
     for extra, features in (
         (["--expected-records", "500"], 258),
-        ([], 3201),
+        ([], 4002),
         (["--neighbours", "replace"], 258),
     ):
         done = run("kde", "build", "data.npy", "--out", "kde.dpk", "--json", *extra)

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 import dpkit
 from dpkit.audit import Mechanism, audit, find_leaks
-from dpkit.noise import OSNoise, UnsafeSeededNoise
+from dpkit.noise import OSNoise, UnsafeSeededNoise, sqrt_up
 from dpkit.similarity.centred import CentredHatMap
 from dpkit.similarity.embedding import EmbeddingMap
 from dpkit.similarity.hat import HatMap
 from dpkit.similarity.moments import Ball, MomentMap, ball_integers
 from dpkit.similarity.plan import Budget, NoisePlan
 from dpkit.similarity.powers import PowerMap
+from dpkit.similarity.radial import group_sizes
 from dpkit.similarity.trees import TreeMap
 
 RELATIONS = ("add-remove", "replace")
@@ -53,13 +54,19 @@ def contribution(shape, record):
 
 
 def loss(plan, change, pure, spare=0):
-    """The exact privacy loss of a change: sum |c|/b, or sum c^2/(2 v), over what the plan covers.
+    """The privacy loss of a change: sum |c|/b, norms |c_g|/b, or sum c^2/(2 v), over what the plan covers.
 
     Gaussian noise by the curve: variances less what they have to spare.
     """
     total, start = Fraction(0), 0
     for scale, length in plan.runs:
         part = [int(c) for c in change[start : start + length]]
+        if plan.mechanism == "discrete-radial" and start == 0:
+            for size in group_sizes(length, plan.group):
+                square = sum(c * c for c in part[start : start + size])
+                total += sqrt_up(square, 90) / scale if square else 0
+                start += size
+            continue
         size = sum(map(abs, part)) if pure else Fraction(sum(c * c for c in part), 2)
         total += Fraction(size) / (scale - spare)
         start += length
@@ -247,13 +254,13 @@ def mechanism(shape, budget, plan, name="DistanceSum", noise=None):
 
     def run(rows, runs):
         vector = np.tile(exact(rows), runs)
-        many = NoisePlan(plan.mechanism, plan.runs * runs) if noise is None else None
-        if many is None:
+        if noise is not None:
             return noise(exact(rows).view(np.int64), runs)
         order = np.argsort(
             np.tile(np.repeat(np.arange(len(plan.runs)), [n for _, n in plan.runs]), runs), kind="stable"
         )
-        grouped = NoisePlan(plan.mechanism, tuple((s, n * runs) for s, n in plan.runs))
+        group = min(plan.group, plan.runs[0][1])
+        grouped = NoisePlan(plan.mechanism, tuple((s, n * runs) for s, n in plan.runs), group)
         out = np.empty(len(vector), dtype=np.int64)
         out[order] = grouped.add(vector[order], OSNoise())
         return out.reshape(runs, -1)
@@ -297,7 +304,7 @@ def test_the_mechanisms_keep_their_promise(name, relation, delta):
 
 
 def half(plan):
-    factor = Fraction(1, 2) if plan.mechanism == "discrete-laplace" else Fraction(1, 4)
+    factor = Fraction(1, 4) if plan.mechanism == "discrete-gaussian" else Fraction(1, 2)
     return dataclasses.replace(plan, runs=tuple((s * factor, n) for s, n in plan.runs))
 
 

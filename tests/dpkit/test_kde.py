@@ -91,7 +91,9 @@ def test_noise_std_is_the_spread_of_answers_over_noises():
 def test_noise_std_closed_forms():
     X = np.zeros((5, 2))
     pure = dpkit.KDE(X, features=100, epsilon=0.5)
-    assert math.isclose(pure.noise_std(), 2 * math.sqrt(100) / (0.98 * 0.5), rel_tol=1e-5)
+    assert math.isclose(pure.noise_std(), math.sqrt(2 * 100 + 1) / (0.98 * 0.5), rel_tol=1e-5)
+    many = dpkit.KDE(X, features=1280, epsilon=0.5, neighbours="replace")  # ten groups of 128 pairs
+    assert math.isclose(many.noise_std(), 2 * math.sqrt(1280 * 257 / 128) / 0.5, rel_tol=1e-5)
     sigma = 1 / dpkit.mu_for(1.0, 1e-6)
     for m in (10, 1000):
         approximate = dpkit.KDE(X, features=m, epsilon=1.0, delta=1e-6)
@@ -306,9 +308,9 @@ def test_sizes_stay_in_range(delta, neighbours, d, expected):
 
 
 def test_sizing_follows_its_rule():
-    assert choose_features(1.0, 0.0, "add-remove", 1, 50_000) == 4000
-    assert choose_features(1.0, 0.0, "replace", 1, 50_000) == 2000
-    assert choose_features(0.1, 0.0, "add-remove", 1, 50_000) == 400
+    assert choose_features(1.0, 0.0, "add-remove", 1, 50_000) == 5000
+    assert choose_features(1.0, 0.0, "replace", 1, 50_000) == 2500
+    assert choose_features(0.1, 0.0, "add-remove", 1, 50_000) == 500
     assert choose_features(1.0, 1e-6, "add-remove", 1, 50_000) == 12_288
     assert choose_features(1.0, 1e-6, "add-remove", 1, 500) < 8192
     assert choose_features(1.0, 1e-6, "add-remove", 32, None) == 12_288

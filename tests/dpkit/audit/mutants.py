@@ -66,6 +66,7 @@ def missing_replace_factor(delta):
         settings.epsilon,
         delta,
         "add-remove",
+        pairs=features.features,
     )
     wrong = dataclasses.replace(wrong, count=None)
     return _with_calibration("missing replace factor", settings, wrong)

@@ -61,7 +61,7 @@ def test_a_real_release_and_the_adapter_run_the_same_code():
     exact = exact_vector(settings.features, X)
     spread = outputs.std(axis=0) / math.sqrt(4000)
     assert (np.abs(outputs.mean(axis=0) - exact) < 5 * spread).all()
-    noise = settings.calibration.variance(settings.calibration.sums) ** 0.5
+    noise = settings.calibration.sums_variance(3) ** 0.5
     np.testing.assert_allclose(outputs[:, :-1].std(axis=0), noise, rtol=0.15)
 
 
