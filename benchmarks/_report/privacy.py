@@ -1,5 +1,6 @@
 """Sections about dpkit: sums, streams, audits, noise."""
 
+from benchmarks._report import sums
 from benchmarks._report.plain import anything, rows_table, spaced
 from dpkit._page import Axis, Series, chart, number_text, paragraph, percent_text, table
 
@@ -175,9 +176,12 @@ def similarity(result):
             "build_seconds",
         ]  # fmt: skip
         yield rows_table(result["speed"], "a query beside exact summation", columns)
+    yield from sums.kernels(result.get("kernels"))
+    yield from sums.build(result.get("build"))
     if result.get("distances"):
         columns = ["name", "d", "mean_relative_error", "worst_release", "build_seconds", "query_us"]
         yield rows_table(result["distances"], "sums of distances, 50,000 records, ε = 1", columns)
+    yield from sums.convex(result.get("convex"))
     for data, rows in _grouped(result.get("classes") or [], "data").items():
         epsilons = [key for key in rows[0] if key.startswith("epsilon=")]
         places = [float(key.partition("=")[2]) for key in epsilons]
@@ -190,6 +194,9 @@ def similarity(result):
         "benchmark",
         "errors",
         "speed",
+        "kernels",
+        "build",
+        "convex",
         "distances",
         "classes",
         "machine",
