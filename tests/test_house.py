@@ -21,6 +21,7 @@ FLOORS = {
         "_arrays": 1,
         "_compiled": 0,
         "_curves": 1,
+        "_lattice": 2,
         "_page": 0,
         "_options": 7,
         "accounting": 1,
