@@ -297,7 +297,8 @@ class KDE(Queryable):
         """Return the exact standard deviation of the noise in `query(y)`, the same at every y.
 
         Pure: near sqrt(2 m) / ((1-w) eps), w = 1/50, doubled under `replace`; approximate: sigma_1 /
-        sqrt(1-w). (Terms of equal weight; a sum of exponentials has others.)
+        sqrt(1-w). (Terms of equal weight; a sum of exponentials has others.
+        Counters: sqrt(2 m); corrections by clouds, from 128 rows on, change it by about 4/m of itself.)
         Sampling error of the frequencies comes on top: `query(..., return_std=True)` covers both.
         """
         plan, features = self._settings.calibration, self._settings.features
