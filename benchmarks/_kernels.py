@@ -1,17 +1,13 @@
-"""Kernels other than the Gaussian, and the build beside plain NumPy: tables of `benchmarks.similarity`."""
+"""Kernels other than the Gaussian: a table of `benchmarks.similarity`."""
 
-import resource
 import time
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import dpkit
 from benchmarks._distances import ball_law
-from dpkit.similarity.fourier import frequencies
 
-Floats = NDArray[np.float64]
 Row = dict[str, Any]
 
 
@@ -55,42 +51,3 @@ def kernels(draws: int, queries: int, n: int = 50_000, d: int = 32) -> list[Row]
             }
         )
     return rows
-
-
-def _plain(X: Floats, w: Floats, rows: int = 4096) -> Floats:
-    """Return the sums of cos and sin by NumPy: a matrix product a chunk, then its two functions."""
-    sums = np.zeros((2, len(w)))
-    for start in range(0, len(X), rows):
-        phases = X[start : start + rows] @ w.T
-        sums[0] += np.cos(phases).sum(axis=0)
-        sums[1] += np.sin(phases).sum(axis=0)
-    return sums
-
-
-def build(n: int, d: int = 128, features: int = 5000) -> Row:
-    """Return CPU and wall seconds of a build, of the same sums by plain NumPy, and the memory on top."""
-    X, _ = ball_law(n, d, 0, 0)
-    dpkit.KDE(X[:100], features=features)  # compilation, and the public frequencies of this size
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    wall, cpu = time.perf_counter(), time.process_time()
-    dpkit.KDE(X, features=features)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    above = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    few = X[: max(1, n // 10)]  # the rate is the same, and the wait a tenth
-    w = frequencies("gaussian", features, d, 0)
-    plain_wall, plain_cpu = time.perf_counter(), time.process_time()
-    _plain(few, w)
-    plain_wall, plain_cpu = time.perf_counter() - plain_wall, time.process_time() - plain_cpu
-    scale = n / len(few)
-    return {
-        "records": n,
-        "d": d,
-        "features": features,
-        "cpu_seconds": cpu,
-        "wall_seconds": wall,
-        "numpy_cpu_seconds": plain_cpu * scale,
-        "numpy_wall_seconds": plain_wall * scale,
-        "speedup_cpu": plain_cpu * scale / cpu,
-        "speedup_wall": plain_wall * scale / wall,
-        "peak_mib_above_data": above / 1024.0,
-    }

@@ -52,7 +52,7 @@ def build(found):
     """Yield the build beside plain NumPy: bars of processor seconds, and all numbers beside them.
 
     Args:
-        found: one measurement, or several, of `benchmarks._kernels.build`.
+        found: one measurement, or several, of `benchmarks._build.build`.
     """
     rows = [row for row in (found if isinstance(found, list) else [found]) if isinstance(row, dict) and row]
     if not rows:
@@ -71,7 +71,8 @@ def build(found):
     numbers = table(head, cells, title)
     about = (
         "Processor seconds to take all records into the exact sums, without queries. NumPy takes the same "
-        "cosines and sines by matrix products, in double precision, with neither a grid nor noise."
+        "cosines and sines by matrix products, in double precision, with neither a grid nor noise, "
+        "at the rate of its first records."
     )
     if bars:
         yield pair(title, about, bar_plot(bars, title, f"plot-{identity(title)}"), numbers)
