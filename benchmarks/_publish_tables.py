@@ -82,6 +82,15 @@ def counters(entry):
     )  # fmt: skip
 
 
+def limits(entry):
+    """The limits that streams are held to."""
+    yield _markdown(
+        ["what streams are held to", "measured", "limit", ""],
+        [[r["measure"], number_text(r["value"]), r["limit"].replace("<=", "≤").replace(">=", "≥"),
+          "met" if r["met"] else "**missed**"] for r in entry["result"].get("measures", [])],
+    )  # fmt: skip
+
+
 def maxima(entry):
     """Maxima of column sums on the hard stream, and the peer."""
     found = entry["result"]["maxima"]
@@ -181,6 +190,23 @@ def full_size(entry):
             [[r["kernel"], r["structure"], r["features"], percent_text(r["mean_relative_error"]),
               number_text(r["build_cpu_seconds"], 3)] for r in result["kernels"]],
         )  # fmt: skip
+
+
+_BUILD = {
+    "records": "records", "d": "d", "features": "features", "cpu_seconds": "CPU s",
+    "speedup_cpu": "times less CPU", "speedup_wall": "times less by the clock",
+    "peak_mib_above_data": "MiB above the data",
+}  # fmt: skip
+
+
+def builds(entry):
+    """The build of Fourier features beside plain NumPy."""
+    found = entry["result"].get("build") or []
+    rows = found if isinstance(found, list) else [found]
+    keys = [key for key in _BUILD if any(key in row for row in rows)]
+    cells = [[number_text(row[key]) if key in row else "" for key in keys] for row in rows]
+    yield ["The build of a Gaussian kernel's features beside plain NumPy:"]
+    yield _markdown([_BUILD[key] for key in keys], cells)
 
 
 def full_distances(entry):
@@ -286,9 +312,11 @@ TABLES = {
     "sizes": ("tradeoff", sizes),
     "counters": ("continual", counters),
     "maxima": ("continual", maxima),
+    "limits": ("continual", limits),
     "proofs": ("proving", proofs),
     "sweeps": ("proving", sweeps),
     "full-size": ("similarity", full_size),
+    "build": ("similarity", builds),
     "distances": ("similarity", full_distances),
     "classification": ("classification", classes),
     "accuracy": ("accuracy", fixed_point),
