@@ -2,16 +2,15 @@
 
 import json
 
-from benchmarks._picture import _STYLE, _colours
 from benchmarks._proving_output import PUBLISHED
-from dpkit._page import Markup, bytes_text, seconds_text, tag
+from dpkit._page import bytes_text, seconds_text, sheet, tag
 from dpkit._page.axes import Axis, fit
 
 __all__ = ["PICTURE", "beside_published", "proofs", "table"]
 
 PICTURE = "proofs-beside-published.svg"
 _EARLIER = "headline.json"
-_WIDTH, _ROW = 400, 31
+_ROW = 31
 
 
 def _measured(points):
@@ -147,7 +146,7 @@ def beside_published(entry, docs):
         top += 20
         part, top = _panel([(name, ours) for name, ours, *_ in rows], values, shown, top)
         drawn += part
-    return f"{_sheet('Ten million parameters, beside published work', _words(entry, docs), drawn, top)}\n"
+    return sheet("Ten million parameters, beside published work", _words(entry, docs), top, *drawn)
 
 
 def _panel(names, values, shown, top):
@@ -173,20 +172,3 @@ def _panel(names, values, shown, top):
             drawn.append(tag("circle", cx=at, cy=y + 22, r=4.5, class_=kind))
         drawn.append(tag("text", words, x=at + 9 if value is not None else left, y=y + 26, class_="tick"))
     return drawn, end + 28
-
-
-def _sheet(title, words, drawn, height):
-    style = _colours() + _STYLE + ".ours{font-weight:600}.theirs{fill:var(--ink)}.stem{opacity:.45}"
-    return tag(
-        "svg",
-        tag("title", f"{title}. {words}"),
-        tag("style", Markup(style)),
-        tag("rect", x=0, y=0, width=_WIDTH, height=height, rx=6, class_="sheet"),
-        tag("text", title, x=8, y=20, class_="title"),
-        *drawn,
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {_WIDTH} {height:g}",
-        width=str(_WIDTH * 8 // 5),
-        height=str(int(height) * 8 // 5),
-        role="img",
-    )

@@ -3,12 +3,13 @@
 import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-GALLERY = sorted((ROOT / "docs" / "examples").glob("*.py"))
+GALLERY = sorted((ROOT / "docs" / "examples").glob("[a-z]*.py"))
 
 
 def number(pattern, text):
@@ -68,15 +69,20 @@ def test_every_example_is_short_listed_and_checked():
     for path in GALLERY:
         assert f"]({path.name})" in page
         assert len(path.read_text().splitlines()) < 60
+        assert f"]({path.stem}.svg)" in page
+        drawn = (path.parent / f"{path.stem}.svg").read_text("utf-8")
+        assert len(drawn) < 40_000
+        assert ElementTree.fromstring(drawn).get("role") == "img"
         assert path.read_text().startswith('"""')
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
 def test_example_shows_what_it_says(path, tmp_path):
-    command = [sys.executable, "-W", "error", str(path)]
+    command = [sys.executable, "-W", "error", str(path), "--out", "pictures"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     CHECKS[path.stem](done.stdout)
-    assert list(tmp_path.iterdir()) == []
+    assert [drawn.name for drawn in tmp_path.rglob("*.*")] == [f"{path.stem}.svg"]
+    ElementTree.parse(tmp_path / "pictures" / f"{path.stem}.svg")

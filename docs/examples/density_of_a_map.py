@@ -5,9 +5,11 @@ published; whoever has it can draw the map at any resolution without asking agai
 """
 
 import numpy as np
+from _pictures import Gallery
 
 import dpkit
 
+picture = Gallery(__file__, __doc__)
 rng = np.random.default_rng(1)
 quarters = np.array([[2.0, 6.5], [6.5, 7.0], [5.5, 2.5]])  # kilometres
 homes = quarters[rng.choice(3, size=60_000, p=[0.5, 0.2, 0.3])] + rng.normal(size=(60_000, 2)) * 0.9
@@ -35,6 +37,9 @@ print(f"\nprivate, at {len(places)} places from one release ({len(private.to_byt
 draw(values)
 print("\nexact, which could not be published")
 draw(exact)
+grid = {"private": values, "exact, not published": exact}
+shares = {name: (sums / exact.max()).reshape(len(rows), len(columns)) for name, sums in grid.items()}
+picture.maps("Where people live, ε = 1", shares)
 within = np.mean(np.abs(values - exact) < 2 * std)
 print(f"\nlargest error {np.abs(values - exact).max():,.0f} of {exact.max():,.0f} at the densest place;")
 print(f"{within:.0%} of the places lie within two of the standard errors that the release itself gives")

@@ -8,9 +8,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from _pictures import Gallery
 
 import zkdl
 
+picture = Gallery(__file__, __doc__)
 rng = np.random.default_rng(3)
 X = rng.uniform(0, 1, size=(256, 12))
 y = (X[:, :6].sum(axis=1) > X[:, 6:].sum(axis=1)).astype(int)
@@ -23,8 +25,11 @@ with tempfile.TemporaryDirectory() as name:
     zkdl.prove(run.statement, run.witness).save(desk / "proof.zkdl")
     zkdl.export(run.statement, run.witness).save(desk / "model.safetensors")
     print(f"loss {run.history.loss[0]:.3f} -> {run.history.loss[-1]:.3f} in {run.statement.steps} steps")
-    for file in sorted(desk.iterdir()):
-        print(f"  handed over: {file.name:18} {file.stat().st_size:7,} bytes")
+    sizes = {file.name: file.stat().st_size for file in sorted(desk.iterdir())}
+    for name, size in sizes.items():
+        print(f"  handed over: {name:18} {size:7,} bytes")
+    private = {"256 records, never shown": X.nbytes, **sizes}
+    picture.bars("What the auditor gets, and what not", [(k, v, f"{v:,} bytes") for k, v in private.items()])
 
     # At the auditor's.
     statement = zkdl.Statement.load(desk / "statement.json")

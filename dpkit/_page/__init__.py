@@ -5,6 +5,7 @@ from dpkit._page.document import Page, chart, facts, figures, note, paragraph, s
 from dpkit._page.markup import Markup, tag
 from dpkit._page.numbers import bytes_text, number_text, percent_text, power_text, seconds_text
 from dpkit._page.plots import Bar, Series, bar_plot, line_plot
+from dpkit._page.sheet import sheet
 
 __all__ = [
     "Axis",
@@ -25,6 +26,7 @@ __all__ = [
     "power_text",
     "seconds_text",
     "section",
+    "sheet",
     "table",
     "tag",
 ]
