@@ -280,6 +280,10 @@ def _arithmetic(result):
     ]
     if said:
         yield f"A product in an array takes {', '.join(said)}."
+    start = result.get("start") or {}
+    if {"cold", "warm"} <= set(start):
+        first, later = (seconds_text(start[key]["total"]) for key in ("cold", "warm"))
+        yield f"Every kernel once in a fresh process: {first} with nothing compiled yet, {later} afterwards."
 
 
 def _each(row, seconds):
