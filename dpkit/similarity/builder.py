@@ -172,9 +172,12 @@ class Builder(Generic[S, R]):
 
     def _check_same(self, other: S) -> None:
         mine, theirs = self._settings.to_public(), other.to_public()
-        different = [name for name in mine if mine[name] != theirs[name]]
+        # What only some mechanisms have is missing in the others.
+        different = [name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]
         if different:
-            shown = ", ".join(f"{name}: {mine[name]!r} and {theirs[name]!r}" for name in different[:3])
+            shown = ", ".join(
+                f"{name}: {mine.get(name)!r} and {theirs.get(name)!r}" for name in different[:3]
+            )
             raise MergeError(f"builders with different public parameters cannot be merged ({shown})")
 
     def _refuse(self, *_: Any) -> NoReturn:

@@ -40,7 +40,7 @@ class KDE(Queryable):
         bandwidth: h > 0, in the units of X; public, so not fitted to X.
         epsilon: privacy budget, positive.
         delta: 0 for pure epsilon-DP (radial noise; counters: Laplace), above 0 for (epsilon, delta)-DP
-            (discrete Gaussian, calibrated through zCDP; noise on an average is then sigma_1/n whatever m is).
+            (discrete Gaussian, calibrated by its curve; noise on an average is then sigma_1/n whatever m is).
         neighbours: `add-remove` (n is private; a noisy count is released beside the sums) or `replace` (n is
             public and is stored exactly; the noise is doubled).
         bounds: optional public domain (low, high) to which records are clipped; only hash counters for
@@ -199,16 +199,15 @@ class KDE(Queryable):
         """
         return KDESettings.predict(
             d,
-            structure,
-            features,
             kernel=kernel,
             bandwidth=bandwidth,
             epsilon=epsilon,
             delta=delta,
             neighbours=neighbours,
             bounds=bounds,
-            public_seed=0,
+            features=features,
             expected_records=expected_records,
+            structure=structure,
             reduce=reduce,
             radius=radius,
         )

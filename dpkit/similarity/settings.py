@@ -52,6 +52,72 @@ _ARGUMENTS = (  # what `check` takes and `to_public` writes under the same name
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """What users' arguments ask for, checked: the one list of them behind the public signatures.
+
+    Args:
+        question: what the structures are chosen and sized for.
+        front: the domain or reduction in front.
+        seed: of the public map.
+        structure: its name, or `auto`.
+        size: the number of features, or None.
+        backend: `cpu` or `gpu`.
+    """
+
+    question: Question
+    front: Front
+    seed: int
+    structure: str
+    size: int | None
+    backend: str
+
+    @classmethod
+    def of(
+        cls,
+        d: object,
+        kernel: object = "gaussian",
+        bandwidth: object = 1.0,
+        epsilon: object = 1.0,
+        delta: object = 0.0,
+        neighbours: object = "add-remove",
+        bounds: object = None,
+        features: object = None,
+        public_seed: object = 0,
+        expected_records: object = None,
+        structure: object = "auto",
+        reduce: object = None,
+        radius: object = None,
+        backend: object = "cpu",
+    ) -> "_Asked":
+        """Return the arguments checked, or raise ArgumentError."""
+        columns = check_integer(d, "d", 1, _MAX_COLUMNS)
+        name = check_kernel(kernel, AVAILABLE_KERNELS)
+        h = check_positive(bandwidth, "bandwidth")
+        eps, dlt = check_budget(epsilon, delta)
+        relation = check_neighbours(neighbours)
+        domain = check_bounds(bounds, columns)
+        ends = None if domain is None else (tuple(domain[0].tolist()), tuple(domain[1].tolist()))
+        seed = check_integer(public_seed, "public_seed", 0, 2**64 - 1)
+        expected = None
+        if expected_records is not None:
+            expected = check_integer(expected_records, "expected_records", 0, 2**62)
+        ball = None if radius is None else check_positive(radius, "radius")
+        if ball is not None and ends is not None:
+            raise ArgumentError("bounds exclude radius: give a box or a ball")
+        if ball is not None and not 1e-150 < ball < 1e150:
+            raise ArgumentError(f"radius must lie between 1e-150 and 1e150, got {ball!r}")
+        front = Front(columns, h, ends, ball, choose_reduction(reduce, name, columns), seed)
+        reach = None if front.out_radius is None else front.out_radius / h
+        question = Question(name, eps, dlt, relation, front.out, expected, reach)
+        chosen = _structure(structure)
+        if check_backend(backend) == "gpu":
+            if chosen not in ("auto", "fourier"):
+                raise ArgumentError(f"backend 'gpu' computes structure 'fourier', not {chosen!r}: use 'cpu'")
+            chosen = "fourier"
+        return cls(question, front, seed, chosen, _size(features, question), str(backend))
+
+
+@dataclass(frozen=True)
 class KDESettings:
     """Everything public about one kernel-sum release.
 
@@ -74,92 +140,25 @@ class KDESettings:
     backend: str = dataclasses.field(default="cpu", compare=False)
 
     @classmethod
-    def check(
-        cls,
-        d: object,
-        kernel: object = "gaussian",
-        bandwidth: object = 1.0,
-        epsilon: object = 1.0,
-        delta: object = 0.0,
-        neighbours: object = "add-remove",
-        bounds: object = None,
-        features: object = None,
-        public_seed: object = 0,
-        expected_records: object = None,
-        structure: object = "auto",
-        reduce: object = None,
-        radius: object = None,
-        backend: object = "cpu",
-    ) -> "KDESettings":
-        """Return the settings that users' arguments describe, or raise ArgumentError."""
-        question, front, seed = cls._ask(
-            d,
-            kernel,
-            bandwidth,
-            epsilon,
-            delta,
-            neighbours,
-            bounds,
-            public_seed,
-            expected_records,
-            reduce,
-            radius,
-        )
-        name = _structure(structure)
-        if check_backend(backend) == "gpu":
-            if name not in ("auto", "fourier"):
-                raise ArgumentError(f"backend 'gpu' computes structure 'fourier', not {name!r}: use 'cpu'")
-            name = "fourier"
-        found = predictions(question, name, _size(features, question))[0]
-        built = _build(question, front, seed, found.structure, found.features)
+    def check(cls, d: object, *values: object, **named: object) -> "KDESettings":
+        """Return the settings that users' arguments describe (see `_Asked.of`), or raise ArgumentError."""
+        asked = _Asked.of(d, *values, **named)
+        question, front = asked.question, asked.front
+        found = predictions(question, asked.structure, asked.size)[0]
+        built = _build(question, front, asked.seed, found.structure, found.features)
         plain = front.kept is None and front.radius is None
         made = cls.of(built, question.epsilon, question.delta, question.neighbours, None if plain else front)
-        return dataclasses.replace(made, backend=str(backend))
+        return dataclasses.replace(made, backend=asked.backend)
 
     @classmethod
-    def predict(cls, d: object, structure: object, features: object, **arguments: Any) -> list[KDEPrediction]:
+    def predict(cls, d: object, **named: object) -> list[KDEPrediction]:
         """Return what `check` chooses from, the choice first; errors that a reduction adds included."""
-        named = ("kernel", "bandwidth", "epsilon", "delta", "neighbours", "bounds", "public_seed")
-        values = [arguments.pop(name) for name in named]
-        question, front, _ = cls._ask(d, *values, **arguments)
-        found = predictions(question, _structure(structure), _size(features, question))
+        asked = _Asked.of(d, **named)
+        question, front = asked.question, asked.front
+        found = predictions(question, asked.structure, asked.size)
         if front.kept is None:
             return found
         return [p.reduced(front.kept, pair_error(question.kernel, front.columns, front.kept)) for p in found]
-
-    @staticmethod
-    def _ask(
-        d: object,
-        kernel: object,
-        bandwidth: object,
-        epsilon: object,
-        delta: object,
-        neighbours: object,
-        bounds: object,
-        public_seed: object,
-        expected_records: object,
-        reduce: object,
-        radius: object,
-    ) -> tuple[Question, Front, int]:
-        columns = check_integer(d, "d", 1, _MAX_COLUMNS)
-        name = check_kernel(kernel, AVAILABLE_KERNELS)
-        h = check_positive(bandwidth, "bandwidth")
-        eps, dlt = check_budget(epsilon, delta)
-        relation = check_neighbours(neighbours)
-        domain = check_bounds(bounds, columns)
-        ends = None if domain is None else (tuple(domain[0].tolist()), tuple(domain[1].tolist()))
-        seed = check_integer(public_seed, "public_seed", 0, 2**64 - 1)
-        expected = None
-        if expected_records is not None:
-            expected = check_integer(expected_records, "expected_records", 0, 2**62)
-        size = None if radius is None else check_positive(radius, "radius")
-        if size is not None and ends is not None:
-            raise ArgumentError("bounds exclude radius: give a box or a ball")
-        if size is not None and not 1e-150 < size < 1e150:
-            raise ArgumentError(f"radius must lie between 1e-150 and 1e150, got {size!r}")
-        front = Front(columns, h, ends, size, choose_reduction(reduce, name, columns), seed)
-        reach = None if front.out_radius is None else front.out_radius / h
-        return Question(name, eps, dlt, relation, front.out, expected, reach), front, seed
 
     @classmethod
     def of(
