@@ -154,6 +154,10 @@ class Domain:
 
     def array_units(self, xs: object) -> NDArray[np.int64]:
         """Return a one-dimensional array of elements on the grid, equal to `units` one by one."""
+        return self.checked_units(self.checked(xs))
+
+    def checked(self, xs: object) -> NDArray[np.float64]:
+        """Return a one-dimensional array of elements as floats, or raise ArgumentError."""
         xs = on_host(xs)
         try:
             values = np.asarray(xs)
@@ -164,10 +168,12 @@ class Domain:
                 f"array must be one-dimensional and hold real numbers, got shape {values.shape} and dtype "
                 f"{values.dtype}"
             )
+        return values.astype(np.float64, copy=False)
+
+    def checked_units(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return (n,) floats on the grid."""
         out = np.empty(values.size, dtype=np.int64)
-        grid_units(
-            values.astype(np.float64, copy=False), out, self.low, self.high, self.nan_point, self._scale
-        )
+        grid_units(values, out, self.low, self.high, self.nan_point, self._scale)
         return out
 
 
