@@ -5,9 +5,9 @@
 Error is measured on all-zero streams at rho = 1/2 (k-ary: epsilon = 1): once exactly, read off the running
 code without sampling (`_continual_exact`), and once by sampling, where a run is one stream. Times are of the
 processor, so that other programs hardly count. Last come the limits that streams are held to, met or missed;
-the exit code is 1 if one was missed. The floor is the least RMSE of any factorisation. The peer, OpenDP, has no streaming counter; two stand-ins: its Gaussian
-measurement of each prefix, the budget split over the steps, called once a step; and its binary tree with
-consistency, a batch over the whole stream.
+the exit code is 1 if one was missed. The floor is the least RMSE of any factorisation. The peer, OpenDP, has
+no streaming counter; two stand-ins: its Gaussian measurement of each prefix, the budget split over the steps,
+called once a step; and its binary tree with consistency, a batch over the whole stream.
 """
 
 import argparse

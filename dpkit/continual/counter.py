@@ -19,9 +19,7 @@ from dpkit.noise import NoiseSource, OSNoise
 __all__ = ["Counter"]
 
 _make = tuple.__new__  # a named tuple's own constructor takes three times as long
-_BULK = (
-    3 << 12
-)  # arrays of less than 128 KiB: the allocator keeps them, larger ones cost page faults each time
+_BULK = 3 << 12  # arrays below 128 KiB: the allocator keeps them, larger ones cost page faults each time
 
 
 class Counter(Stream):
