@@ -238,7 +238,7 @@ class ZCDP(Guarantee):
 class GDP(Guarantee):
     """mu-GDP: telling neighbours apart is no easier than telling N(0, 1) from N(mu, 1).
 
-    The discrete Gaussian of dpkit is *not* claimed to be mu-GDP; its promise is ZCDP.
+    The discrete Gaussian of dpkit is *not* claimed to be mu-GDP; its promise is ZCDP or ApproxDP.
 
     Args:
         mu: finite, at least 0.

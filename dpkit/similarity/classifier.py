@@ -40,8 +40,10 @@ except ImportError as cause:  # pragma: no cover - an extra
 
 __all__ = ["SimilarityClassifier"]
 
-_COUNT_SHARE = Fraction(1, 5)
-_FREQUENCIES = {True: 300, False: 3000}  # pure noise grows with their number, Gaussian noise does not
+# A count's noise moves a score by as much as the score is large, so it should get the share w that makes
+# 1/(1-w) + s^2/w least, s/(1+s): scores are averages of kernels, or near 0 (means), or distances.
+_COUNT_SHARES = {"small": Fraction(1, 10), "large": Fraction(1, 3)}
+_FREQUENCIES = {True: 128, False: 3000}  # pure noise grows with their number, Gaussian noise does not
 _SHARPNESS = 20.0
 _QUERY_NUMBERS = 1 << 22
 
@@ -49,7 +51,7 @@ _QUERY_NUMBERS = 1 << 22
 class SimilarityClassifier(ClassifierMixin, BaseEstimator):
     """A differentially private classifier: the class whose records are most similar on average wins.
 
-    (Or, for squared distances, the class with the nearest mean: see `rule`.)
+    (Or, for squared distances and kernels, the class with the nearest mean: see `rule`.)
 
     Training makes one release a class, of sums of similarities and a count; everything afterwards is
     post-processing. A record is in one class only, so all classes together cost what one costs.
@@ -68,9 +70,10 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
         p: the power of `lp`.
         neighbours: `add-remove`, or `replace`: a record and its label change.
         features: frequencies of a kernel, projections of `l2`; None takes about
-            3,000 (300 for a pure budget), or sizes them.
-        rule: `average`; for `sqeuclidean` also `mean`, the nearest class mean, read from the same release and
-            better on real data; `auto` takes `mean` there and `average` elsewhere.
+            3,000 (128 for a pure budget), or sizes them.
+        rule: `average`; for `sqeuclidean` and kernels also `mean`, the nearest class mean (of features, for
+            kernels), read from the same release and better on real data; `auto` takes `mean` for
+            `sqeuclidean`, for kernels where the release's noise allows it, and `average` elsewhere.
         public_seed: fixes public feature maps only, never the noise.
 
     Attributes:
@@ -235,9 +238,10 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
         if not isinstance(self.similarity, str) or self.similarity not in names:
             raise ArgumentError(f"similarity must be one of {', '.join(names)}; got {self.similarity!r}")
         square = self.similarity == "sqeuclidean"
-        if self.rule not in ("auto", "average", "mean") or (self.rule == "mean" and not square):
+        means = square or self.similarity in KERNELS
+        if self.rule not in ("auto", "average", "mean") or (self.rule == "mean" and not means):
             raise ArgumentError(
-                f"rule must be 'auto' or 'average', or 'mean' with similarity 'sqeuclidean'; "
+                f"rule must be 'auto' or 'average', or 'mean' with 'sqeuclidean' or a kernel; "
                 f"got {self.rule!r} with {self.similarity!r}"
             )
         radius = check_positive(self.radius, "radius")
@@ -261,13 +265,18 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
             d, epsilon=epsilon, delta=delta, neighbours="add-remove", budget=budget, **arguments
         )
         if isinstance(made.map, MomentMap) and made.map.ball.normalize:
-            top = 1 << made.map.grid_bits
+            top, share = 1 << made.map.grid_bits, self._count_share()
             change = shared_change(d, top * top) if budget.pure else top * top
-            sums = budget.split(1 - _COUNT_SHARE).scale(change)
-            counts = budget.split(_COUNT_SHARE).scale(1)
+            sums = budget.split(1 - share).scale(change)
+            counts = budget.split(share).scale(1)
             group = GROUP if budget.pure else 1
             return dataclasses.replace(made, plan=NoisePlan.of(budget, [(sums, d), (counts, 1)], group))
         return made
+
+    def _count_share(self) -> Fraction:
+        """Return the count's share of the budget, from public arguments."""
+        distances = self.similarity == "sqeuclidean" and self.rule == "average"
+        return _COUNT_SHARES["large" if distances else "small"]
 
     def _kernel_settings(self, d: int, budget: Budget, epsilon: float, delta: float) -> KDESettings:
         seed = check_integer(self.public_seed, "public_seed", 0, 2**64 - 1)
@@ -276,6 +285,7 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
             wanted = _FREQUENCIES[budget.pure]
             count = -(-wanted // d) * d if d < wanted else wanted
         # The public checks, then the same map under this budget and this share for the counts.
+        share = self._count_share()
         checked = KDESettings.check(
             d,
             self.similarity,
@@ -294,8 +304,8 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
             change = grouped_change(count, features.sensitivity_l2_squared // count)
         noise = Calibration(
             RADIAL if budget.pure else GAUSSIAN,
-            budget.split(1 - _COUNT_SHARE).scale(change) + budget.spare,
-            budget.split(_COUNT_SHARE).scale(1) + budget.spare,
+            budget.split(1 - share).scale(change) + budget.spare,
+            budget.split(share).scale(1) + budget.spare,
             GROUP if budget.pure else 1,
         )
         return KDESettings(features, epsilon, delta, "add-remove", noise, budget.guarantee)
@@ -331,6 +341,18 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
     def _kernel_scores(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         first = self.releases_[0]
         features: FourierMap = first._settings.features
+        averages = self._averages(rows, features)
+        step, m = 2.0**-features.grid_bits, features.features
+        noise = first._settings.calibration.sums_variance(m) * step * step / m / self.class_count_**2
+        # Variances: 4 m noise^2 of the norms, 4 noise of twice the averages. The first must not be larger.
+        if self.rule == "average" or (self.rule == "auto" and m * float(noise.mean()) > 1.0):
+            return averages
+        sums = np.stack([r._sums for r in self.releases_]) * step
+        norms = (sums * sums).sum(axis=(1, 2)) / m / self.class_count_**2 - 2 * m * noise
+        spread = 4.0 * m * noise**2 + 4.0 * noise * np.maximum(norms, 0.0)
+        return np.asarray(2.0 * averages - _drawn_together(norms, float(spread.mean())))
+
+    def _averages(self, rows: NDArray[np.float64], features: FourierMap) -> NDArray[np.float64]:
         if features.kernel not in ROTATION_INVARIANT:
             sums = np.stack([r.query(rows) for r in self.releases_], axis=1)
             return np.asarray(sums / self.class_count_)
@@ -370,9 +392,14 @@ def _shrunk(counts: NDArray[np.float64], variance: float) -> NDArray[np.float64]
 
     James and Stein's rule, positive part: what is left of the spread is 1 - (K-3) variance / sum of squares.
     """
-    centre = counts.mean()
-    spread = float(((counts - centre) ** 2).sum())
+    return np.maximum(_drawn_together(counts, variance), 1.0)
+
+
+def _drawn_together(values: NDArray[np.float64], variance: float) -> NDArray[np.float64]:
+    """Return James and Stein's estimate, positive part, of means from values of this variance."""
+    centre = values.mean()
+    spread = float(((values - centre) ** 2).sum())
     left = 1.0
-    if len(counts) > 3 and spread > 0.0:
-        left = max(0.0, 1.0 - (len(counts) - 3) * variance / spread)
-    return np.maximum(centre + left * (counts - centre), 1.0)
+    if len(values) > 3 and spread > 0.0:
+        left = max(0.0, 1.0 - (len(values) - 3) * variance / spread)
+    return np.asarray(centre + left * (values - centre))

@@ -1,8 +1,9 @@
 """Private sums of distances: one release, then any number of queries as post-processing."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +13,7 @@ from dpkit.errors import ArgumentError, FormatError
 from dpkit.guarantee import Guarantee
 from dpkit.release import Sealed, read_file, seal, unseal, write_atomically
 from dpkit.similarity.builder import Builder
-from dpkit.similarity.distance_settings import ARGUMENTS, STRUCTURES, DistanceSettings
+from dpkit.similarity.distance_settings import ARGUMENTS, STRUCTURES, DistanceArguments, DistanceSettings
 from dpkit.similarity.embedding import EmbeddingMap, EmbeddingReader, pair_spread
 from dpkit.similarity.hat import HatMap, HatReader
 from dpkit.similarity.inputs import check_neighbours, check_points
@@ -77,7 +78,7 @@ class DistanceSum(Queryable):
             NaN coordinates become the centre's, infinite ones count as 2^30 radii.
         metric: `l1`, `l2`, `sqeuclidean` or `lp`.
         epsilon: privacy budget, positive.
-        delta: 0 for pure epsilon-DP, above 0 for the Gaussian mechanism, calibrated through zCDP.
+        delta: 0 for pure epsilon-DP, above 0 for the Gaussian mechanism, calibrated by its curve.
         neighbours: `add-remove` (n is private) or `replace` (n is public and stored exactly).
         bounds: public domain (low, high), scalars or (d,) arrays. Needed by `l1` and `lp`.
         p: the power of `lp`.
@@ -151,7 +152,7 @@ class DistanceSum(Queryable):
         self._adopt(made._settings, made._arrays, made._origin)
 
     @staticmethod
-    def builder(*, d: int, **arguments: Any) -> "DistanceSumBuilder":
+    def builder(*, d: int, **arguments: Unpack[DistanceArguments]) -> "DistanceSumBuilder":
         """Return an empty builder: `update` it with chunks, `merge` shards, `release` it once.
 
         Args:
@@ -166,7 +167,7 @@ class DistanceSum(Queryable):
         return DistanceSumBuilder(_settings(d, arguments), DistanceSum._of)
 
     @staticmethod
-    def predict(*, d: int, **arguments: Any) -> list[DistancePrediction]:
+    def predict(*, d: int, **arguments: Unpack[DistanceArguments]) -> list[DistancePrediction]:
         """Return what each structure for these arguments will do, least noise first; no data is needed.
 
         Args:
@@ -342,7 +343,7 @@ class DistanceSumBuilder(Builder[DistanceSettings, DistanceSum]):
         return _describe(self._settings)
 
 
-def _settings(d: int, arguments: dict[str, Any]) -> DistanceSettings:
+def _settings(d: int, arguments: Mapping[str, Any]) -> DistanceSettings:
     unknown = set(arguments) - set(ARGUMENTS)
     if unknown:
         raise TypeError(f"unexpected keyword arguments: {', '.join(sorted(unknown))}")

@@ -261,7 +261,29 @@ def test_kernel_scores_are_those_of_the_releases_far_from_the_origin():
     y = (X[:, 0] > shift).astype(int)
     model = dpkit.SimilarityClassifier(
         "gaussian", epsilon=50.0, radius=1e5, normalize=False, bandwidth=1.0, features=2000, classes=[0, 1]
-    ).fit(X, y)
+    )
+    model.set_params(rule="average").fit(X, y)
     scores = model._scores(X[:50])
     queried = np.stack([r.query(X[:50]) for r in model.releases_], axis=1) / model.class_count_
     np.testing.assert_allclose(scores, queried, atol=1e-3 * np.abs(queried).max())
+
+
+def test_the_mean_rule_of_kernels_is_the_nearest_mean_of_features():
+    """With little noise scores are 2 <phi(y), m> - |m|^2, and the noise's share of |m|^2 is taken off."""
+    X, y = blobs(600)
+
+    def fitted(rule, epsilon):
+        return dpkit.SimilarityClassifier("gaussian", features=400, rule=rule, epsilon=epsilon).fit(X, y)
+
+    model = fitted("mean", 300.0)
+    features = model.releases_[0]._settings.features
+    norms = 2.0 * model._averages(model._scaled(X[:5]), features) - model._scores(X[:5])
+    assert np.ptp(norms, axis=0).max() < 1e-9
+    for k, name in enumerate(model.classes_):
+        Z = model._scaled(X[y == name])
+        exact = np.exp(-((Z[:, None] - Z) ** 2).sum(axis=2) / 0.6**2).mean()
+        assert abs(norms[0, k] - exact) < 0.05
+    # Which rule `auto` is depends on the release's noise: means where there is little of it, else averages.
+    loud, quiet = fitted("auto", 0.01), fitted("auto", 300.0)
+    assert (loud._scores(X[:5]) == loud._averages(loud._scaled(X[:5]), features)).all()
+    assert (quiet._scores(X[:5]) != quiet._averages(quiet._scaled(X[:5]), features)).any()
