@@ -44,10 +44,11 @@ def choose_features(
 ) -> int:
     """Return m, a whole number of orthogonal blocks where that changes little.
 
-    Sampling error of an average falls as c/sqrt(m). Pure radial noise on it grows as sqrt(2 m)/(eps n), so the
-    best m is c eps n/sqrt(2), a fixed fraction of eps n: 0.1 for orthogonal frequencies (c = 0.14 measured),
-    half of it under `replace`, whose sensitivity is double. Gaussian noise does not grow with m (sigma_1/n for any m), so m is what brings the
-    sampling error to 0.0027, or to half the noise where that is larger.
+    Sampling error of an average falls as c/sqrt(m). Pure radial noise on it grows as sqrt(2 m)/(eps n), so
+    the best m is c eps n/sqrt(2), a fixed fraction of eps n: 0.1 for orthogonal frequencies (c = 0.14
+    measured), half of it under `replace`, whose sensitivity is double. Gaussian noise does not grow with m
+    (sigma_1/n for any m), so m is what brings the sampling error to 0.0027, or to half the noise where that
+    is larger.
 
     Args:
         epsilon, delta, neighbours: the public budget.

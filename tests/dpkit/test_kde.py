@@ -310,7 +310,7 @@ def test_sizes_stay_in_range(delta, neighbours, d, expected):
 def test_sizing_follows_its_rule():
     assert choose_features(1.0, 0.0, "add-remove", 1, 50_000) == 5000
     assert choose_features(1.0, 0.0, "replace", 1, 50_000) == 2500
-    assert choose_features(0.1, 0.0, "add-remove", 1, 50_000) == 500
+    assert choose_features(0.5, 0.0, "add-remove", 1, 50_000) == 2500
     assert choose_features(1.0, 1e-6, "add-remove", 1, 50_000) == 12_288
     assert choose_features(1.0, 1e-6, "add-remove", 1, 500) < 8192
     assert choose_features(1.0, 1e-6, "add-remove", 32, None) == 12_288
