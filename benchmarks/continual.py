@@ -248,7 +248,9 @@ def maxima(runs, powers=range(9, 16)):
             picks = SumSelect(d, horizon=horizon, rho=0.5).steps(stream).astype(int)
             found.append((np.abs(values - top).max(), (top - sums[np.arange(horizon), picks]).max()))
         mean = np.mean(found, axis=0)
+        error = np.std(found, axis=0, ddof=1) / math.sqrt(len(found))
         rows.append({"horizon": horizon, "d": d, "max_sum": float(mean[0]), "sum_select": float(mean[1])})
+        rows[-1] |= {"max_sum_error": float(error[0]), "sum_select_error": float(error[1])}
         show(rows[-1])
     table = np.array([[row["max_sum"], row["sum_select"]] for row in rows])
     slopes = np.polyfit(list(powers), np.log2(table), 1)[0]
