@@ -40,7 +40,7 @@ FULL = {
     "arithmetic": ("--rounds", "3"),
     "similarity": ("--draws", "8", "--skip-classes"),
 }
-# Seconds on two processors (AMD EPYC, Zen 3): in full, estimated from pieces; with --quick, about as measured.
+# Seconds on two processors (AMD EPYC, Zen 3): in full, estimated from pieces; --quick, about as measured.
 EXPECTED = {
     "tradeoff": (260, 50), "continual": (220, 30), "proving": (500, 94), "similarity": (300, 85),
     "accuracy": (150, 10), "classification": (200, 22), "audit": (150, 24), "training": (30, 4),
