@@ -3,7 +3,7 @@
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,31 +29,45 @@ from dpkit.similarity.plan import Budget, NoisePlan, least_noise
 from dpkit.similarity.powers import PowerMap
 from dpkit.similarity.trees import TreeMap, TreeReader
 
-__all__ = ["ARGUMENTS", "STRUCTURES", "DistanceMap", "DistanceReader", "DistanceSettings", "Domain"]
+__all__ = [
+    "ARGUMENTS",
+    "STRUCTURES",
+    "DistanceArguments",
+    "DistanceMap",
+    "DistanceReader",
+    "DistanceSettings",
+    "Domain",
+]
 
 DistanceMap = HatMap | PowerMap | TreeMap | MomentMap | EmbeddingMap
 DistanceReader = HatReader | TreeReader | MomentReader | EmbeddingReader
 STRUCTURES = ("hat", "tree", "two-tree")
-ARGUMENTS = (  # what users may pass beside d
-    "metric",
-    "epsilon",
-    "delta",
-    "neighbours",
-    "bounds",
-    "p",
-    "structure",
-    "radius",
-    "center",
-    "features",
-    "depth",
-    "alpha",
-    "public_seed",
-    "expected_records",
-)
-_KEPT = (*ARGUMENTS[:-1], "normalize")  # what a file holds under the same name
 _MAX_COLUMNS = 1 << 20
 _POWER_DEPTH = 11  # the tables of a power are as large as the square of the number of places
 _BASELINE_DEPTH = 10
+
+
+class DistanceArguments(TypedDict, total=False):
+    """What users may pass beside d: the arguments of `DistanceSum` but X, with their types."""
+
+    metric: str
+    epsilon: float
+    delta: float
+    neighbours: str
+    bounds: Any
+    p: float | None
+    structure: str
+    radius: float | None
+    center: Any
+    features: int | None
+    depth: int | None
+    alpha: float
+    public_seed: int
+    expected_records: int | None
+
+
+ARGUMENTS = tuple(DistanceArguments.__annotations__)
+_KEPT = (*ARGUMENTS[:-1], "normalize")  # what a file holds under the same name
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import dpkit
+from dpkit.similarity.distance_settings import DistanceArguments
 
 
 def test_every_public_name_is_there():
@@ -37,6 +38,11 @@ def test_the_constructor_takes_what_the_interface_says():
     }
     shared = inspect.signature(dpkit.KDE.builder).parameters
     assert {name: p.default for name, p in shared.items() if name != "d"} == defaults
+
+
+def test_the_builder_of_distances_is_typed_by_what_its_class_takes():
+    parameters = list(inspect.signature(dpkit.DistanceSum).parameters)
+    assert list(DistanceArguments.__annotations__) == parameters[1:]
 
 
 def test_relations_may_be_given_as_enumeration():
