@@ -10,8 +10,12 @@ noise for the budget from the analytic Gaussian (full batches) or the PLD accoun
 The baseline's settings were tuned on shuffles of the same data, epsilon by epsilon (`--tune`), and none of
 that is charged to its budget. Its seconds leave out compilation and accounting. A second row runs the same
 algorithm in NumPy, where a logistic gradient's clipped sum has a closed form: more seeds, and the time that
-a purpose-made trainer needs. Seconds are of the wall; `cpu_seconds`, of all threads, are what a loaded
-machine leaves comparable, and the ratios are theirs.
+a purpose-made trainer needs; on digits a third row gives it only the few full-batch steps that bring it near
+our accuracy. "The table's setup" repeats the published row's mechanism (continuous noise, as much on a count
+as on a sum, 1,500 frequencies) on these very shuffles: it differs from the table by the draw of shuffles.
+Comparisons say where we are a hundred times faster at comparable accuracy (at most a point below). Seconds
+are of the wall; `cpu_seconds`, of all threads, are what a loaded machine leaves comparable, and the ratios
+are theirs.
 """
 
 import argparse
@@ -177,6 +181,44 @@ TUNED = {
 }
 
 
+# The fewest full-batch steps (1, 2, 3, 5, 10 tried, on shuffles that rows do not use) that come near ours.
+SHORT = {
+    ("digits", 0.5): (1.0, 10, 128.0, 0.1, 0.9),  # 0.782
+    ("digits", 1.0): (1.0, 10, 8.0, 1.0, 0.9),  # 0.884
+    ("digits", 2.0): (1.0, 10, 8.0, 1.0, 0.9),  # 0.901
+    ("digits", 5.0): (1.0, 5, 32.0, 1.0, 0.9),  # 0.901
+}
+
+
+def table_setup(X, y, kernel, epsilon, seed):
+    """Return a classifier, queries to classes, by the table's mechanism: float noise, not a release."""
+    rng = np.random.default_rng(seed)
+    if kernel:
+        words = math.sqrt(6.0) * rng.standard_normal((X.shape[1], 1500))
+        lift = lambda rows: np.hstack([np.cos(rows @ words), np.sin(rows @ words)]) / math.sqrt(1500)
+    else:
+        lift = lambda rows: rows
+    sigma, hot = math.sqrt(2.0) / mu_for(epsilon, DELTA), np.eye(10)[y]
+    sums = hot.T @ lift(X)
+    sums += sigma * rng.standard_normal(sums.shape)
+    counts = np.maximum(hot.sum(axis=0) + sigma * rng.standard_normal(10), 1.0)
+    return lambda rows: (lift(rows) @ (sums / counts[:, None]).T).argmax(axis=1)
+
+
+def references(name, seeds):
+    """Return the rows of the table's setup on the same shuffles."""
+    rows = []
+    for kernel, method in ((False, "table's setup, sqeuclidean"), (True, "table's setup, gaussian")):
+        for epsilon in EPSILONS:
+            runs = []
+            for seed in range(seeds):
+                X, y, queries, labels = split(name, seed)
+                guess, wall, cpu = timed(lambda: table_setup(X, y, kernel, epsilon, seed))  # noqa: B023
+                runs.append((float((guess(queries) == labels).mean()), wall, cpu))
+            rows.append(row(name, method, epsilon, runs))
+    return rows
+
+
 def timed(f):
     """Return (what f returns, wall seconds, processor seconds)."""
     wall, cpu = time.perf_counter(), time.process_time()
@@ -193,14 +235,15 @@ def row(data, method, epsilon, runs, **more):
         "epsilon": epsilon,
         "accuracy": float(scores.mean()),
         "accuracy_std": float(scores.std(ddof=1)) if len(scores) > 1 else 0.0,
+        "accuracy_error": float(scores.std(ddof=1) / math.sqrt(len(scores))) if len(scores) > 1 else 0.0,
         "seeds": len(scores),
         "seconds": float(np.median(wall)),
         "cpu_seconds": float(np.median(cpu)),
         **more,
     }
     print(
-        f"{data:8} {method:20} epsilon {epsilon:<4} accuracy {found['accuracy']:.3f} +- "
-        f"{found['accuracy_std']:.3f}  {found['seconds'] * 1e3:9.1f} ms, {found['cpu_seconds'] * 1e3:9.1f} "
+        f"{data:8} {method:20} epsilon {epsilon:<4} accuracy {found['accuracy']:.3f} (se "
+        f"{found['accuracy_error']:.3f}) {found['seconds'] * 1e3:9.1f} ms, {found['cpu_seconds'] * 1e3:9.1f} "
         "of processors",
         flush=True,
     )
@@ -228,6 +271,8 @@ def ours(name, seeds):
 def peers(name, seeds, peer_seeds):
     """Return the rows of DP-SGD."""
     trainers = {"DP-SGD NumPy": (train_numpy, seeds)}
+    if (name, EPSILONS[0]) in SHORT:
+        trainers["DP-SGD NumPy, short"] = train_numpy, seeds
     try:
         trainers["DP-SGD jax-privacy"] = trainer_jax(), peer_seeds
     except ImportError:
@@ -235,12 +280,12 @@ def peers(name, seeds, peer_seeds):
     rows = []
     for method, (train, count) in trainers.items():
         for epsilon in EPSILONS:
-            settings, runs = TUNED[name, epsilon], []
+            settings, runs = (SHORT if method.endswith("short") else TUNED)[name, epsilon], []
             short = (settings[0], 2, *settings[2:])
             multiplier(epsilon, *settings[:2])
             for seed in range(count):
                 X, y, *test = split(name, seed)
-                if seed == 0 and method != "DP-SGD NumPy":
+                if seed == 0 and train is not train_numpy:
                     train(X, y, short, epsilon, seed)  # compiles
                 weights, wall, cpu = timed(lambda: train(X, y, settings, epsilon, seed))  # noqa: B023
                 runs.append((accuracy(weights, *test), wall, cpu))
@@ -264,7 +309,9 @@ def comparisons(rows):
                     "times_faster": peer["cpu_seconds"] / one["cpu_seconds"],
                 }
             )
-            cells = [f"{k} {v:.3g}" if isinstance(v, float) else f"{v}" for k, v in found[-1].items()]
+            found[-1]["hundredfold"] = found[-1]["times_faster"] >= 100.0
+            found[-1]["comparable"] = found[-1]["accuracy_difference"] >= -0.01
+            cells = [f"{v}" if isinstance(v, str) else f"{k} {v:.3g}" for k, v in found[-1].items()]
             print("  ".join(cells))
     return found
 
@@ -296,11 +343,18 @@ def main() -> int:
     rows = []
     for name in names:
         rows += ours(name, seeds)
+        rows += references(name, seeds)
         if not options.no_peer:
             rows += peers(name, seeds, min(seeds, options.peer_seeds))
         report = {"delta": DELTA, "table": TABLE, "rows": rows, "comparisons": comparisons(rows)}
         report["table_met"] = {name: table_met(rows, name) for name in {r["data"] for r in rows}}
         print("at or above the table:", report["table_met"])
+        both = [c for c in report["comparisons"] if c["comparable"]]
+        fast = sum(c["hundredfold"] for c in both)
+        print(
+            f"comparable accuracy in {len(both)} of {len(report['comparisons'])} pairs, "
+            f"100 times faster in {fast} of those"
+        )
         if options.out:
             with open(options.out, "w", encoding="utf-8") as file:
                 json.dump(report, file, indent=1)
