@@ -123,7 +123,7 @@ def _length_words(result):
     best = _best_counter(result)
     return (
         "Error of private running counts against the length of the stream, with the least possible error. At "
-        f"{best['horizon']:,} steps: {number_text(best['rmse'], 3)}, least possible "
+        f"{best['horizon']:,} steps: {number_text(best['predicted_rmse'], 3)}, least possible "
         f"{number_text(best['floor'], 3)}."
     )
 
@@ -196,7 +196,7 @@ def _noise(result):
 def _best_counter(result):
     rows = [row for row in result["counters"] if row["mechanism"] != "k-ary"]
     longest = max(row["horizon"] for row in rows)
-    return min((row for row in rows if row["horizon"] == longest), key=lambda row: row["rmse"])
+    return min((row for row in rows if row["horizon"] == longest), key=lambda row: row["predicted_rmse"])
 
 
 def _counters(result):
@@ -205,15 +205,16 @@ def _counters(result):
     longest, names = best["horizon"], (best["mechanism"], *_TREES)
     rows = [row for row in result["counters"] if row["horizon"] == longest and row["mechanism"] in names]
     yield (
-        f"**Counters**, {longest:,} steps, ρ = 1/2; no mechanism of this kind can have less than the least "
-        "error:"
+        f"**Counters**, {longest:,} steps, ρ = 1/2: the error by formula, the least that any mechanism of "
+        "this kind can have, and the error measured with its standard error:"
     )
     yield table(
-        ["", "error (RMSE)", "least", "a step", "in bulk"],
-        [[row["mechanism"], number_text(row["rmse"], 3), number_text(row["floor"], 3),
+        ["", "error (RMSE)", "least", "measured", "a step", "in bulk"],
+        [[row["mechanism"], number_text(row["predicted_rmse"], 3), number_text(row["floor"], 3),
+          f"{number_text(row['rmse'], 3)} ± {number_text(row['rmse_standard_error'], 1)}",
           *(seconds_text(row[key] * unit) if key in row else ""
             for key, unit in (("us_step", 1e-6), ("ns_bulk", 1e-9)))]
-         for row in sorted(rows, key=lambda row: row["rmse"])],
+         for row in sorted(rows, key=lambda row: row["predicted_rmse"])],
     )  # fmt: skip
 
 

@@ -64,8 +64,9 @@ def test_every_part_has_its_figures_and_names_where_they_come_from(docs, entries
     result = {name: entry["result"] for name, entry in entries.items()}
     error = next(r for r in result["similarity"]["errors"] if r["budget"] == "pure")["mean_relative_error"]
     assert f"{100 * error:.3g} %" in text
-    best = min((r for r in result["continual"]["counters"] if r["horizon"] == 2**14), key=lambda r: r["rmse"])
-    assert f"| {best['mechanism']} | {best['rmse']:.3g} | {best['floor']:.3g} |" in text
+    counters = [r for r in result["continual"]["counters"] if r["mechanism"] != "k-ary"]
+    best = min((r for r in counters if r["horizon"] == 2**14), key=lambda r: r["predicted_rmse"])
+    assert f"| {best['mechanism']} | {best['predicted_rmse']:.3g} | {best['floor']:.3g} |" in text
     for row in result["classification"]["rows"]:
         assert f"{row['accuracy']:.3f}" in text
     measured = [r for r in result["proving"]["points"] if r["ranges"] == "bits" and r["status"] == "measured"]
