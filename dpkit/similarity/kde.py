@@ -193,7 +193,7 @@ class KDE(Queryable):
             >>> import dpkit
             >>> best = dpkit.KDE.predict(d=32, epsilon=1.0, expected_records=50_000)[0]
             >>> best.features, round(best.noise_std, 4)
-            (4000, 0.0026)
+            (5024, 0.002)
             >>> [p.structure for p in dpkit.KDE.predict(d=32, kernel="laplacian", epsilon=1.0)[:2]]
             ['hash', 'fourier']
         """
