@@ -8,6 +8,7 @@ docs/privacy.md, "The Gaussian curve on integers".
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -59,6 +60,13 @@ def ways(epsilon: float, delta: float) -> list[Way]:
     >>> [round(float(1 / (2 * way.amount)) ** 0.5, 3) for way in (curve, zcdp)]
     [4.225, 4.531]
     """
+    return list(_ways(epsilon, delta))
+
+
+@functools.lru_cache(
+    maxsize=256
+)  # a millisecond each, and a model is often fitted again with the same budget
+def _ways(epsilon: float, delta: float) -> tuple[Way, ...]:
     found = [Way(Fraction(rho_for(epsilon, delta)), Fraction(0))]
     below = math.nextafter(epsilon - _LOSS, 0.0)
     if below > 0.0:
@@ -66,7 +74,7 @@ def ways(epsilon: float, delta: float) -> list[Way]:
     found = [way for way in found if way.amount > 0]
     if not found:
         raise ArgumentError(f"epsilon = {epsilon!r}, delta = {delta!r} leave no budget: raise one of them")
-    return found
+    return tuple(found)
 
 
 def epsilon_of(amount: Fraction, delta: float) -> float:

@@ -141,7 +141,9 @@ class SimilarityClassifier(ClassifierMixin, BaseEstimator):
         if self.classes_.size == 0:
             raise ArgumentError("classes must name at least one class")
         settings, self.guarantee_ = self._chosen(rows.shape[1])
-        records = self._scaled(rows)
+        # Moments move records into their ball by themselves.
+        moments = isinstance(settings, DistanceSettings) and isinstance(settings.map, MomentMap)
+        records = rows if moments and self.bounds is None else self._scaled(rows)
         self.releases_: list[Any] = []
         for name in self.classes_:
             builder: Any

@@ -4,6 +4,7 @@ Records are moved to a public centre, scaled by a public radius, and truncated t
 ball; the check is made on the integers.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,46 +24,77 @@ _CHUNK_NUMBERS = 1 << 19
 _FAR = 2.0**30
 
 
-@njit(cache=True, nogil=True)
-def _into_ball(values, normalize, bits, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Write rows, scaled into the unit ball (or onto its sphere) and truncated, in steps of 2^-bits.
+@njit(cache=True, nogil=True, error_model="numpy")
+def _into_ball(row, normalize, bits, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Write a row, scaled into the unit ball (or onto its sphere) and truncated, in steps of 2^-bits.
 
-    Plain loops in a fixed order: a row's integers never depend on the rows beside it. The last loop enforces
-    the bound on the integers, should a float have overshot.
+    Plain loops in a fixed order. The last loop enforces the bound on the integers, should a float have
+    overshot. Returns the sum of squares of the integers.
     """
-    rows, d = values.shape
+    d = row.size
     step = 2.0**bits
     cap = 1 << (2 * bits)
-    for r in range(rows):
-        largest = 0.0
-        for c in range(d):
-            largest = max(largest, abs(values[r, c]))
-        scale = 0.0
-        if largest > 0.0:
-            square = 0.0
-            for c in range(d):
-                part = values[r, c] / largest
-                square += part * part
-            norm = math.sqrt(square)  # of the row divided by its largest entry
-            if normalize or norm * largest > 1.0:
-                scale = 1.0 / norm
-            else:
-                scale = largest
+    largest = 0.0
+    for c in range(d):
+        largest = max(largest, abs(row[c]))
+    total = 0
+    if largest == 0.0:
+        out[:] = 0
+        return total
+    square = 0.0
+    for c in range(d):
+        part = row[c] / largest
+        square += part * part
+    norm = math.sqrt(square)  # of the row divided by its largest entry
+    scale = 1.0 / norm if normalize or norm * largest > 1.0 else largest
+    for c in range(d):
+        whole = int(row[c] / largest * scale * step)
+        whole = min(max(whole, -(1 << bits)), 1 << bits)
+        out[c] = whole
+        total += whole * whole
+    while total > cap:
         total = 0
         for c in range(d):
-            unit = values[r, c] / largest if largest > 0.0 else 0.0
-            whole = int(unit * scale * step)
-            whole = min(max(whole, -(1 << bits)), 1 << bits)
-            out[r, c] = whole
-            total += whole * whole
-        while total > cap:
-            total = 0
-            for c in range(d):
-                if out[r, c] > 0:
-                    out[r, c] -= 1
-                elif out[r, c] < 0:
-                    out[r, c] += 1
-                total += out[r, c] * out[r, c]
+            if out[c] > 0:
+                out[c] -= 1
+            elif out[c] < 0:
+                out[c] += 1
+            total += out[c] * out[c]
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _about_centre(row, low, high, center, radius, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write a row clipped to a box (empty arrays: none), about the centre, in radii, NaN as the centre."""
+    for c in range(row.size):
+        x = float(row[c])
+        if low.size > 0:
+            x = min(max(x, low[c]), high[c]) if x == x else x
+        x = (x - center[c]) / radius
+        out[c] = min(max(x, -_FAR), _FAR) if x == x else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _ball_rows(points, low, high, center, radius, normalize, bits, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write the integers of every row; a row's never depend on the rows beside it."""
+    row = np.empty(points.shape[1])
+    for r in range(points.shape[0]):
+        _about_centre(points[r], low, high, center, radius, row)
+        _into_ball(row, normalize, bits, out[r])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_rows(points, low, high, center, radius, normalize, bits, sums):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add every row's integers to the sums, (d,) int64; return the sum of truncated squared norms."""
+    row = np.empty(points.shape[1])
+    whole = np.empty(points.shape[1], np.int64)
+    squares = 0
+    for r in range(points.shape[0]):
+        _about_centre(points[r], low, high, center, radius, row)
+        squares += _into_ball(row, normalize, bits, whole) >> bits
+        for c in range(whole.size):
+            sums[c] += whole[c]
+    return squares
 
 
 @dataclass(frozen=True)
@@ -86,6 +118,13 @@ class Ball:
         """The number of coordinates d."""
         return len(self.center)
 
+    @functools.cached_property
+    def numbers(self) -> tuple[Any, ...]:
+        """The domain as the loops want it: the box's ends, or empty arrays, centre, radius, normalize."""
+        low, high = self.box if self.box is not None else ((), ())
+        ends = np.array(low, dtype=np.float64), np.array(high, dtype=np.float64)
+        return *ends, np.array(self.center, dtype=np.float64), float(self.radius), self.normalize
+
     def scaled(self, queries: NDArray[Any]) -> NDArray[np.float64]:
         """Return queries about the centre in units of the radius, infinite and missing ones as NaN."""
         with np.errstate(over="ignore", invalid="ignore"):
@@ -107,14 +146,9 @@ def ball_integers(points: NDArray[Any], ball: Ball, bits: int) -> NDArray[np.int
 
     A missing coordinate becomes the centre's; an infinite one counts as 2^30 radii (or the box's end).
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = np.asarray(points, dtype=np.float64)
-        if ball.box is not None:
-            values = np.clip(values, np.array(ball.box[0]), np.array(ball.box[1]))
-        values = np.clip((values - np.array(ball.center)) / ball.radius, -_FAR, _FAR)
-    values = np.where(np.isnan(values), 0.0, values)
+    values = np.asarray(points, dtype=np.float64)
     out = np.empty(values.shape, dtype=np.int64)
-    _into_ball(values, ball.normalize, bits, out)
+    _ball_rows(values, *ball.numbers, bits, out)
     return out
 
 
@@ -179,12 +213,11 @@ class MomentMap:
         d = self.columns
         rows = max(1, _CHUNK_NUMBERS // d)
         for start in range(0, len(records), rows):
-            v = ball_integers(records[start : start + rows], self.ball, self.grid_bits)
-            sums[:d] += v.sum(axis=0).view(np.uint64)
+            part = np.asarray(records[start : start + rows], dtype=np.float64)
+            squares = _add_rows(part, *self.ball.numbers, self.grid_bits, sums[:d].view(np.int64))
             if not self.ball.normalize:
-                squares = np.einsum("ij,ij->i", v, v) >> self.grid_bits
-                sums[d : d + 1] += squares.sum(keepdims=True).view(np.uint64)
-            sums[-1] += np.uint64(len(v))
+                sums[d : d + 1] += np.array([squares]).view(np.uint64)
+            sums[-1] += np.uint64(len(part))
 
     def vector(self, sums: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """Return what noise is added to: the sums (but not the count, their last, under `replace`)."""
