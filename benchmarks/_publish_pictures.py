@@ -92,7 +92,7 @@ def _accuracy(entry, data):
     rows = [row for row in result["rows"] if row["data"] == data]
     if not rows:
         return None
-    names = dict.fromkeys(row["method"] for row in rows)
+    names = dict.fromkeys(row["method"] for row in rows if not row["method"].startswith("table's"))
     series = [
         _line(name, [row for row in rows if row["method"] == name], "epsilon", "accuracy") for name in names
     ]

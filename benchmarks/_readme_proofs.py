@@ -61,7 +61,8 @@ def _asked(entry, docs):
         longest = next(r for r in middle if r["ranges"] == "lookup")
         chosen += [longest, *(r for r in compared if r is not longest)]
     chosen += [r for r in points if r.get("per_step") and key(r) in {key(c) for c in chosen}]
-    return [(row, "") for row in chosen if row["group"] != "headline"] + headline(entry, docs)
+    once = {(key(r), r["ranges"], bool(r.get("per_step"))): r for r in chosen if r["group"] != "headline"}
+    return [(row, "") for row in once.values()] + headline(entry, docs)
 
 
 def _network(row):
