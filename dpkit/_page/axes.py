@@ -30,6 +30,9 @@ class Axis:
         return percent_text(value) if self.percent else number_text(value)
 
 
+_LEAST = 1e-280  # what is nearer to zero counts as zero: quotients of such numbers leave the range of floats
+
+
 @dataclass(frozen=True)
 class Scale:
     """An axis with its range and ticks; `place` is 0 at its low end and 1 at its high end."""
@@ -41,7 +44,7 @@ class Scale:
 
     def place(self, value: float) -> float:
         """Return where a value stands, or NaN where the axis has no place for it."""
-        if not math.isfinite(value) or (self.axis.log and value <= 0.0):
+        if not math.isfinite(value) or (self.axis.log and value < _LEAST):
             return math.nan
         if self.axis.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
@@ -58,7 +61,7 @@ def fit(axis: Axis, values: Iterable[float], most: int = 6) -> Scale:
         >>> [label for _, label in fit(Axis("y", zero=True), [0.7, 3.9]).ticks]
         ['0', '1', '2', '3', '4']
     """
-    finite = [v for v in values if math.isfinite(v) and (v > 0.0 or not axis.log)]
+    finite = [v for v in values if math.isfinite(v) and (v >= _LEAST or not axis.log)]
     if not finite:
         finite = [1.0, 10.0] if axis.log else [0.0, 1.0]
     low, high = min(finite), max(finite)
@@ -68,7 +71,7 @@ def fit(axis: Axis, values: Iterable[float], most: int = 6) -> Scale:
 def _even(axis: Axis, low: float, high: float, most: int) -> Scale:
     if axis.zero:
         low, high = min(low, 0.0), max(high, 0.0)
-    if high - low <= 1e-12 * max(abs(low), abs(high), 1e-300):
+    if high - low <= 1e-12 * max(abs(low), abs(high), _LEAST):
         pad = abs(high) / 2 or 1.0
         low, high = (low if axis.zero else low - pad), high + pad
     step = _nice((high - low) / (most - 1))

@@ -35,13 +35,14 @@ def number_text(value: object, digits: int = 4) -> str:
         return "∞" if value > 0 else "−∞"
     if value == 0.0:
         return "0"
-    exponent = math.floor(math.log10(abs(value)))
+    digits_shown, power = f"{value:.{digits - 1}e}".split("e")
+    exponent = int(power)
     if -4 <= exponent < 15:
         decimals = max(0, digits - 1 - exponent)
         shown = f"{value:,.{decimals}f}"
         shown = shown.rstrip("0").rstrip(".") if "." in shown else shown
         return shown.replace("-", "−")
-    mantissa = f"{value / 10.0**exponent:.{digits - 1}f}".rstrip("0").rstrip(".")
+    mantissa = digits_shown.rstrip("0").rstrip(".") if "." in digits_shown else digits_shown
     times = "" if mantissa in ("1", "-1") else f"{mantissa.lstrip('-')} × "
     return f"{'−' if value < 0 else ''}{times}{power_text(10, exponent)}"
 

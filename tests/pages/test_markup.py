@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dpkit._page import Axis, Bar, Page, Series, bar_plot, chart, facts, line_plot, section, table
@@ -88,6 +88,8 @@ def test_points_stand_where_the_ticks_say(log):
 
 
 @settings(max_examples=60)
+@example([5e-324], 10)
+@example([-5e-324, 1e300], 0)
 @given(
     st.lists(st.floats(-1e12, 1e12) | st.sampled_from([math.nan, math.inf, 1e-300]), min_size=1, max_size=8),
     st.sampled_from([0, 2, 10]),
